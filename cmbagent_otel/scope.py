@@ -1,0 +1,340 @@
+"""Where the program stands: the run, the enclosing node and its siblings, carried in the OpenTelemetry context.
+
+The public blocks (:mod:`cmbagent_otel.tracing`) and the hooks make every span of ours here, so that each
+carries its run, and a parent. Needs the OpenTelemetry API only; with no SDK installed the spans record
+nothing, and the bookkeeping goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
+from typing import Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+
+from cmbagent_otel import content, semconv
+from cmbagent_otel.semconv import NodeKind
+from cmbagent_otel.spans.record import default_run_id, node_id
+from cmbagent_otel.version import __version__
+
+_SCOPE_KEY = context_api.create_key("cmbagent-otel-scope")
+_NOT_ERRORS: tuple[type[BaseException], ...] = (GeneratorExit,)
+
+
+class Siblings:
+    """The children of one node that follow each other, and which of them a next one follows.
+
+    The frontier holds the node ids of those that are finished, that no redo has superseded, and that no
+    other finished one follows.
+    """
+
+    __slots__ = ("_frontier", "_lock", "_open")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._frontier: dict[str, None] = {}
+
+    def begin(self, *, supersedes: str | None = None) -> tuple[tuple[str, ...], str]:
+        """Start one more; returns the ids that it follows and the type of those dependencies.
+
+        A redo follows the attempt that it ``supersedes`` by an edge of its own, so none is returned for it.
+        """
+        with self._lock:
+            others = self._open
+            self._open += 1
+            if supersedes is not None:
+                self._frontier.pop(supersedes, None)
+                return (), semconv.EdgeType.CONDITIONAL
+            kind = semconv.EdgeType.PARALLEL if others else semconv.EdgeType.SEQUENTIAL
+            return tuple(self._frontier), kind
+
+    def end(self, own_id: str | None, follows: Sequence[str], *, superseded: bool = False) -> None:
+        """Finish the one of that id, which follows those; one already superseded leaves the frontier as it is."""
+        with self._lock:
+            self._open -= 1
+            if own_id is None or superseded:
+                return
+            for follower in follows:
+                self._frontier.pop(follower, None)
+            self._frontier[own_id] = None
+
+
+class Scope:
+    """What the context says of the innermost node of ours."""
+
+    __slots__ = ("_siblings", "agent_node_id", "extra", "in_agent", "kind", "max_redos", "run_id", "session_id")
+
+    def __init__(  # noqa: PLR0913 - one value for each thing that a context tells
+        self,
+        run_id: str,
+        session_id: str | None,
+        kind: str,
+        *,
+        in_agent: bool = False,
+        max_redos: int | None = None,
+        extra: Any = None,
+    ) -> None:
+        self.run_id = run_id
+        self.session_id = session_id
+        self.kind = kind
+        self.in_agent = in_agent
+        """An agent turn stands between here and the innermost step, phase or workflow."""
+        self.max_redos = max_redos
+        """The limit of redos that the program itself set."""
+        self.extra = extra
+        """What an instrumentor keeps for the spans below, such as the state of a chat."""
+        self._siblings: Siblings | None = None
+
+    @property
+    def siblings(self) -> Siblings:
+        """Those that follow each other directly under this node."""
+        if self._siblings is None:
+            self._siblings = Siblings()
+        return self._siblings
+
+
+class Node:
+    """A span of ours, begun; :meth:`end` it once, in the thread or task that began it where it was attached."""
+
+    __slots__ = ("_token", "context", "scope", "span")
+
+    def __init__(self, span: Span, context: Context, scope: Scope) -> None:
+        self.span = span
+        self.context = context
+        self.scope = scope
+        self._token: Token[Context] | None = None
+
+    @property
+    def span_context(self) -> SpanContext:
+        """The span's context; invalid where nothing is recorded."""
+        return self.span.get_span_context()
+
+    @property
+    def id(self) -> str | None:
+        """The node id, or None where nothing is recorded."""
+        return id_of(self.span.get_span_context())
+
+    def attach(self) -> Node:
+        """Make this node the current one, until :meth:`end`."""
+        self._token = context_api.attach(self.context)
+        return self
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span, as failed where ``error`` is given and is one; never raises."""
+        try:
+            if error is not None:
+                mark_failed(self.span, error)
+            self.span.end()
+        finally:
+            if self._token is not None:
+                detach(self._token)
+                self._token = None
+
+
+class _Process:
+    """What the whole process shares: the tracer, and the parent of what has none."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.tracer: Tracer | None = None
+        self.resolver: Callable[[], None] | None = None
+        self.ambient: Context | None = None
+        self.implicit: Callable[[], Context | None] | None = None
+        self.open_workflows: dict[int, Context] = {}
+
+
+_process = _Process()
+
+
+def before_first_span(resolver: Callable[[], None] | None) -> None:
+    """Call ``resolver`` once, before the first span of ours: the provider is found only then."""
+    with _process.lock:
+        _process.resolver = resolver
+        _process.tracer = None
+
+
+def tracer() -> Tracer:
+    """The tracer of our spans."""
+    found = _process.tracer
+    if found is None:
+        with _process.lock:
+            resolver, _process.resolver = _process.resolver, None
+            if resolver is not None:
+                resolver()
+            found = trace.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
+            _process.tracer = found
+    return found
+
+
+def set_ambient(context: Context | None, *, implicit: Callable[[], Context | None] | None = None) -> None:
+    """The parent of spans that have none: ``context``, or what ``implicit`` makes when it is first needed."""
+    with _process.lock:
+        _process.ambient = context
+        _process.implicit = implicit
+
+
+def reset() -> None:
+    """Forget everything, as in a new process; for tests."""
+    global _process  # noqa: PLW0603 - a process has one
+    _process = _Process()
+    content.reset()
+
+
+def scope_of(context: Context | None = None) -> Scope | None:
+    """The scope that ``context``, or else the current one, carries."""
+    found = context_api.get_value(_SCOPE_KEY, context)
+    return found if isinstance(found, Scope) else None
+
+
+def with_scope(context: Context, scope: Scope) -> Context:
+    """``context`` carrying ``scope``."""
+    return context_api.set_value(_SCOPE_KEY, scope, context)
+
+
+def enclosing(*, implicit: bool = True) -> tuple[Context, Scope | None]:
+    """The context that a new span of ours begins in, and its scope.
+
+    A thread or task that carries no trace of its own falls back on the only open workflow of the process,
+    and then on the ambient parent, so that one program is one trace.
+    """
+    current = context_api.get_current()
+    scope = scope_of(current)
+    if scope is not None:
+        return current, scope
+    fallback = _fallback(implicit=implicit)
+    if fallback is None:
+        return current, None
+    scope = scope_of(fallback)
+    if trace.get_current_span(current).get_span_context().is_valid:
+        return (with_scope(current, scope) if scope else current), scope
+    return trace.set_span_in_context(trace.get_current_span(fallback), _carry(current, scope)), scope
+
+
+def _carry(context: Context, scope: Scope | None) -> Context:
+    return with_scope(context, scope) if scope is not None else context
+
+
+def _fallback(*, implicit: bool) -> Context | None:
+    workflows = list(_process.open_workflows.values())
+    if len(workflows) == 1:
+        return workflows[0]
+    if _process.ambient is None and implicit and _process.implicit is not None:
+        with _process.lock:
+            make, _process.implicit = _process.implicit, None
+            if make is not None:
+                _process.ambient = make()
+    return _process.ambient
+
+
+def start(  # noqa: PLR0913 - what a span needs at its creation
+    name: str,
+    node_type: str,
+    node_kind: str,
+    attributes: Mapping[str, Any],
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    links: Sequence[Link] = (),
+    context: Context | None = None,
+    scope: Scope | None = None,
+    run_id: str | None = None,
+    session_id: str | None = None,
+    max_redos: int | None = None,
+    extra: Any = None,
+    start_time: int | None = None,
+) -> Node:
+    """Begin a span of ours; attach it with :meth:`Node.attach`.
+
+    Without ``context`` it begins where the program stands. ``run_id`` is for a root that names its run;
+    all others carry that of the scope.
+    """
+    if context is None:
+        context, scope = enclosing()
+    elif scope is None:
+        scope = scope_of(context)
+    if scope is not None:
+        run_id, session_id = scope.run_id, scope.session_id
+    stated: dict[str, Any] = {semconv.NODE_TYPE: node_type, semconv.NODE_KIND: node_kind}
+    if run_id is not None:
+        stated[semconv.RUN_ID] = run_id
+    stated.update(attributes)
+    span = tracer().start_span(name, context, kind, stated, links, start_time)
+    if run_id is None:
+        span_context = span.get_span_context()
+        run_id = default_run_id(f"{span_context.trace_id:032x}") if span_context.is_valid else ""
+        if run_id:
+            span.set_attribute(semconv.RUN_ID, run_id)
+    own = Scope(
+        run_id,
+        session_id,
+        node_kind,
+        in_agent=_in_agent(node_kind, scope),
+        max_redos=max_redos if max_redos is not None else (scope.max_redos if scope is not None else None),
+        extra=extra if extra is not None else (scope.extra if scope is not None else None),
+    )
+    return Node(span, with_scope(trace.set_span_in_context(span, context), own), own)
+
+
+def _in_agent(node_kind: str, scope: Scope | None) -> bool:
+    if node_kind == NodeKind.AGENT:
+        return True
+    if node_kind in (NodeKind.WORKFLOW, NodeKind.PHASE, NodeKind.STEP):
+        return False
+    return scope is not None and scope.in_agent
+
+
+def workflow_opened(node: Node) -> None:
+    """Let threads that carry no trace fall back on ``node`` while it is the only open workflow."""
+    with _process.lock:
+        _process.open_workflows[id(node)] = node.context
+
+
+def workflow_closed(node: Node) -> None:
+    """The end of what :func:`workflow_opened` began."""
+    with _process.lock:
+        _process.open_workflows.pop(id(node), None)
+
+
+def remote_context(parent: SpanContext, run_id: str | None, session_id: str | None) -> Context:
+    """A context under a span of another process, in its run."""
+    run = run_id or default_run_id(f"{parent.trace_id:032x}")
+    return with_scope(
+        trace.set_span_in_context(NonRecordingSpan(parent), Context()), Scope(run, session_id, NodeKind.WORKFLOW)
+    )
+
+
+def id_of(span_context: SpanContext) -> str | None:
+    """The node id of a span, or None where its context is not valid."""
+    if not span_context.is_valid:
+        return None
+    return node_id(f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}")
+
+
+def mark_failed(span: Span, error: BaseException) -> None:
+    """Say that ``error`` ended the span: ERROR and ``error.type``; its words only behind the content gate."""
+    if isinstance(error, _NOT_ERRORS) or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return
+    span.set_attribute(semconv.ERROR_TYPE, type_name(error))
+    span.set_status(Status(StatusCode.ERROR))
+    if not isinstance(error, asyncio.CancelledError):
+        content.capture(span, semconv.ERROR_MESSAGE, str(error))
+
+
+def type_name(error: BaseException) -> str:
+    """The fully qualified name of an exception's class, bare for built-in ones."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def detach(token: Token[Context]) -> None:
+    """Detach; silently where the block ends in another context than it began in (an abandoned generator)."""
+    try:
+        context_api._RUNTIME_CONTEXT.detach(token)  # noqa: SLF001 - the public one logs an error instead
+    except ValueError:
+        return

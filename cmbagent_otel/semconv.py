@@ -1,0 +1,264 @@
+"""The vocabulary: attribute keys, node, edge and event types, link kinds.
+
+This module imports nothing, and no other module spells ``gen_ai.*`` or ``cmbagent.*``. Keys of the
+OpenTelemetry GenAI conventions are written out because the conventions moved between packages
+(state of 2026-11-22, all in development); ``tests/test_semconv.py`` compares them with
+``opentelemetry.semconv``. Keys for which the conventions have no word are ours, under ``cmbagent.``.
+"""
+
+from __future__ import annotations
+
+SCOPE_NAME = "cmbagent_otel"
+"""Instrumentation scope of the spans that our own API makes; the hooks' scopes begin with it too."""
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
+
+# -- OpenTelemetry, general --------------------------------------------------------------------------
+ERROR_TYPE = "error.type"
+EXCEPTION_EVENT = "exception"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+PROCESS_EXIT_CODE = "process.exit.code"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+SERVICE_NAME = "service.name"
+SERVICE_INSTANCE_ID = "service.instance.id"
+
+# -- OpenTelemetry GenAI -----------------------------------------------------------------------------
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+AGENT_NAME = "gen_ai.agent.name"
+AGENT_DESCRIPTION = "gen_ai.agent.description"
+WORKFLOW_NAME = "gen_ai.workflow.name"
+CONVERSATION_ID = "gen_ai.conversation.id"
+OUTPUT_TYPE = "gen_ai.output.type"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+USAGE_CACHE_WRITE_INPUT_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+TOKEN_TYPE = "gen_ai.token.type"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
+TOOL_DESCRIPTION = "gen_ai.tool.description"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+# content, behind the gate
+TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+
+METRIC_OPERATION_DURATION = "gen_ai.client.operation.duration"
+METRIC_TOKEN_USAGE = "gen_ai.client.token.usage"
+
+CONTENT_GATE_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+class Operation:
+    """Values of ``gen_ai.operation.name``; the last two are AG2's own words, not yet conventions."""
+
+    CHAT = "chat"
+    EMBEDDINGS = "embeddings"
+    GENERATE_CONTENT = "generate_content"
+    TEXT_COMPLETION = "text_completion"
+    INVOKE_WORKFLOW = "invoke_workflow"
+    INVOKE_AGENT = "invoke_agent"
+    CREATE_AGENT = "create_agent"
+    EXECUTE_TOOL = "execute_tool"
+    EXECUTE_CODE = "execute_code"
+    AWAIT_HUMAN_INPUT = "await_human_input"
+
+
+# -- cmbagent: where a span stands -------------------------------------------------------------------
+NODE_TYPE = "cmbagent.node.type"
+"""What becomes ``dag_nodes.node_type``: a :class:`NodeType`, or the phase's type for a phase."""
+NODE_KIND = "cmbagent.node.kind"
+"""A :class:`NodeKind`: what the node is, whatever the phase is called."""
+RUN_ID = "cmbagent.run.id"
+SESSION_ID = "cmbagent.session.id"
+WORKFLOW_TASK = "cmbagent.workflow.task"
+PHASE_TYPE = "cmbagent.phase.type"
+STEP_NUMBER = "cmbagent.step.number"
+STEP_GOAL = "cmbagent.step.goal"
+STEP_ATTEMPT = "cmbagent.step.attempt"
+"""Counted from 1: the step itself is attempt 1, its first redo attempt 2."""
+STEP_SUMMARY = "cmbagent.step.summary"
+
+# -- cmbagent: redo ----------------------------------------------------------------------------------
+REDO_NUMBER = "cmbagent.redo.number"
+"""Counted from 1."""
+REDO_BRANCH_NAME = "cmbagent.redo.branch_name"
+REDO_HYPOTHESIS = "cmbagent.redo.hypothesis"
+REDO_REASON = "cmbagent.redo.reason"
+REDO_SOURCE = "cmbagent.redo.source"
+"""Node id of the first attempt."""
+REDO_OVER_LIMIT = "cmbagent.redo.over_limit"
+
+LINK_KIND = "cmbagent.link.kind"
+LINK_REDO_OF = "redo_of"
+"""On a redo, to the previous attempt."""
+LINK_RESUMES = "resumes"
+"""On the root of a later trace of a run, to the root of the one before."""
+
+# -- cmbagent: lineage, always stated backward by the later span, at its creation ---------------------
+DAG_DEPENDS_ON = "cmbagent.dag.depends_on"
+"""Node ids of the siblings that this span follows: finished, not superseded."""
+DAG_DEPENDENCY_TYPE = "cmbagent.dag.dependency_type"
+HANDOFF_FROM = "cmbagent.handoff.from"
+"""On an agent turn: node id of the turn that handed over to it."""
+HANDOFF_KIND = "cmbagent.handoff.kind"
+
+# -- cmbagent: what AG2 shows that the conventions have no word for ------------------------------------
+AGENT_ROLE = "cmbagent.agent.role"
+CHAT_NAME = "cmbagent.chat.name"
+CHAT_MANAGER = "cmbagent.chat.manager"
+SPEAKER_SELECTED = "cmbagent.speaker.selected"
+SPEAKER_METHOD = "cmbagent.speaker.method"
+TOOL_CALLER = "cmbagent.tool.caller"
+TOOL_EXECUTOR = "cmbagent.tool.executor"
+LLM_CACHED = "cmbagent.llm.cached"
+LLM_ATTEMPTS = "cmbagent.llm.attempts"
+CODE_LANGUAGE = "cmbagent.code.language"
+CODE_BLOCKS = "cmbagent.code.blocks"
+CODE_TIMEOUT = "cmbagent.code.timeout"
+CODE_FILES = "cmbagent.code.files"
+# content, behind the gate
+CODE_SOURCE = "cmbagent.code.source"
+CODE_OUTPUT = "cmbagent.code.output"
+HUMAN_PROMPT = "cmbagent.human.prompt"
+HUMAN_RESPONSE = "cmbagent.human.response"
+ERROR_MESSAGE = "cmbagent.error.message"
+
+# -- cmbagent: span events -----------------------------------------------------------------------------
+MESSAGE_EVENT = "cmbagent.message"
+HANDOFF_EVENT = "cmbagent.handoff"
+EVENT_ID = "cmbagent.event.id"
+"""UUID given at emission, so that a second delivery is known as one."""
+MESSAGE_SENDER = "cmbagent.message.sender"
+MESSAGE_RECIPIENT = "cmbagent.message.recipient"
+MESSAGE_ROLE = "cmbagent.message.role"
+MESSAGE_CONTENT = "cmbagent.message.content"
+HANDOFF_SOURCE_AGENT = "cmbagent.handoff.source_agent"
+HANDOFF_TARGET_AGENT = "cmbagent.handoff.target_agent"
+
+# -- cmbagent: log records (start records and heartbeats on the OTLP leg) -------------------------------
+LOG_SPAN_START = "cmbagent.span.start"
+LOG_HEARTBEAT = "cmbagent.heartbeat"
+
+CONTENT_KEYS = frozenset(
+    {
+        TOOL_CALL_ARGUMENTS,
+        TOOL_CALL_RESULT,
+        SYSTEM_INSTRUCTIONS,
+        INPUT_MESSAGES,
+        OUTPUT_MESSAGES,
+        CODE_SOURCE,
+        CODE_OUTPUT,
+        HUMAN_PROMPT,
+        HUMAN_RESPONSE,
+        ERROR_MESSAGE,
+        MESSAGE_CONTENT,
+        EXCEPTION_MESSAGE,
+        EXCEPTION_STACKTRACE,
+    }
+)
+"""Attributes that hold what people, models and programs said: stored only in ``execution_events``."""
+
+
+class NodeKind:
+    """Values of ``cmbagent.node.kind``."""
+
+    WORKFLOW = "workflow"
+    PHASE = "phase"
+    STEP = "step"
+    AGENT = "agent"
+    LLM = "llm"
+    TOOL = "tool"
+    CODE = "code_exec"
+    APPROVAL = "approval"
+    SPEAKER_SELECTION = "speaker_selection"
+    CHAT = "chat"
+    SPAN = "span"
+
+
+class NodeType:
+    """Values of ``dag_nodes.node_type`` besides the phase types."""
+
+    WORKFLOW = "workflow"
+    STEP = "step"
+    BRANCH_POINT = "branch_point"
+    AGENT = "agent"
+    SUB_AGENT = "sub_agent"
+    LLM = "llm"
+    TOOL = "tool"
+    CODE_EXEC = "code_exec"
+    APPROVAL = "approval"
+    SPEAKER_SELECTION = "speaker_selection"
+    CHAT = "chat"
+    SPAN = "span"
+    PLACEHOLDER = "placeholder"
+
+
+class Status:
+    """Status words of nodes, events, steps and runs. Only the last two are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING_APPROVAL = "waiting_approval"
+    INTERRUPTED = "interrupted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class EdgeType:
+    """Values of ``dag_edges.dependency_type``."""
+
+    SEQUENTIAL = "sequential"
+    PARALLEL = "parallel"
+    CONDITIONAL = "conditional"
+    HANDOFF = "handoff"
+
+
+class EventType:
+    """Values of ``execution_events.event_type``."""
+
+    AGENT_CALL = "agent_call"
+    LLM_CALL = "llm_call"
+    TOOL_CALL = "tool_call"
+    CODE_EXEC = "code_exec"
+    FILE_GEN = "file_gen"
+    APPROVAL_REQUESTED = "approval_requested"
+    HANDOFF = "handoff"
+    STATE_TRANSITION = "state_transition"
+    ERROR = "error"
+
+
+class EventSubtype:
+    """Values of ``execution_events.event_subtype``."""
+
+    START = "start"
+    COMPLETE = "complete"
+    ERROR = "error"
+    END = "end"
+    MESSAGE = "message"
+    TRANSFER = "transfer"
+    CREATE = "create"
+
+
+class RedoReason:
+    """Values of ``cmbagent.redo.reason``."""
+
+    FAILURE = "failure"
+    FEEDBACK = "feedback"
