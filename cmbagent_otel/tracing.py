@@ -285,9 +285,7 @@ class Attempt(_Part):
     def _finish(self, node: Node, error: BaseException | None) -> None:
         attempts = self._attempts
         if attempts.scope is not None:
-            attempts.scope.siblings.end(
-                node.id, self._follows, superseded=attempts.last_attempt > self.attempt
-            )
+            attempts.scope.siblings.end(node.id, self._follows, superseded=attempts.last_attempt > self.attempt)
         super()._finish(node, error)
 
 
@@ -378,9 +376,7 @@ class Redo(Attempt):
             superseded = scopes.id_of(previous) or ""
         attempts.scope.siblings.begin(supersedes=superseded)
         parent = trace.get_current_span(attempts.context)
-        context = scopes.with_scope(
-            trace.set_span_in_context(parent, context_api.get_current()), attempts.scope
-        )
+        context = scopes.with_scope(trace.set_span_in_context(parent, context_api.get_current()), attempts.scope)
         node = scopes.start(
             f"step {attempts.number} redo {number}",
             NodeType.BRANCH_POINT,

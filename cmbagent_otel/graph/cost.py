@@ -1,0 +1,76 @@
+"""What a model call costs, by the offline price list of genai-prices."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+
+
+def price(  # noqa: PLR0913 - what a price depends on
+    model: str,
+    provider: str,
+    input_tokens: int,
+    output_tokens: int,
+    cache_read_tokens: int,
+    time_unix_nano: int,
+) -> float | None:
+    """The price in US dollars, or None for a model that the list does not know.
+
+    Args:
+        model: the model's name as the vendor gives it.
+        provider: ``gen_ai.provider.name``; empty where unknown.
+        input_tokens: all of the input, those read from a cache included.
+        output_tokens: all of the output.
+        cache_read_tokens: how many of the input tokens came from the vendor's cache.
+        time_unix_nano: when the call began; prices change.
+    """
+    day = time_unix_nano // _DAY
+    if not _is_known(model, provider, day):
+        return None
+    return _calculate(model, provider, input_tokens, output_tokens, cache_read_tokens, day)
+
+
+_DAY = 86_400_000_000_000
+_LAST_DAY = 2_900_000
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_known(model: str, provider: str, day: int) -> bool:
+    return 0 <= day < _LAST_DAY and _calculate(model, provider, 1, 1, 0, day) is not None
+
+
+def _calculate(  # noqa: PLR0913 - what a price depends on
+    model: str, provider: str, input_tokens: int, output_tokens: int, cache_read_tokens: int, day: int
+) -> float | None:
+    import genai_prices  # noqa: PLC0415 - the list is large and only the writer needs it
+
+    try:
+        found = genai_prices.calc_price(
+            genai_prices.Usage(
+                input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cache_read_tokens
+            ),
+            model_ref=model,
+            provider_id=_PROVIDERS.get(provider),
+            genai_request_timestamp=datetime.fromtimestamp(day * 86_400, UTC),
+        )
+    except (LookupError, ValueError):
+        return None
+    return float(found.total_price)
+
+
+_PROVIDERS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "azure.ai.openai": "azure",
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "gcp.gen_ai": "google",
+    "mistral_ai": "mistral",
+    "deepseek": "deepseek",
+    "groq": "groq",
+    "x_ai": "x-ai",
+    "cohere": "cohere",
+    "perplexity": "perplexity",
+    "aws.bedrock": "aws",
+}
+"""``gen_ai.provider.name`` in the words of the price list; others are found by the model's name alone."""
