@@ -71,7 +71,7 @@ class Scope:
 
     __slots__ = ("_siblings", "agent_node_id", "extra", "in_agent", "kind", "max_redos", "run_id", "session_id")
 
-    def __init__(  # noqa: PLR0913 - one value for each thing that a context tells
+    def __init__(
         self,
         run_id: str,
         session_id: str | None,
@@ -233,7 +233,7 @@ def _fallback(*, implicit: bool) -> Context | None:
     return _process.ambient
 
 
-def start(  # noqa: PLR0913 - what a span needs at its creation
+def start(
     name: str,
     node_type: str,
     node_kind: str,

@@ -156,6 +156,14 @@ HANDOFF_TARGET_AGENT = "cmbagent.handoff.target_agent"
 # -- cmbagent: log records (start records and heartbeats on the OTLP leg) -------------------------------
 LOG_SPAN_START = "cmbagent.span.start"
 LOG_HEARTBEAT = "cmbagent.heartbeat"
+SPAN_NAME = "cmbagent.span.name"
+SPAN_KIND = "cmbagent.span.kind"
+SPAN_PARENT_ID = "cmbagent.span.parent_id"
+SPAN_PARENT_IS_REMOTE = "cmbagent.span.parent_is_remote"
+SPAN_LINKS = "cmbagent.span.links"
+"""On a start record: maps of ``trace_id``, ``span_id`` and ``attributes``."""
+RUN_IDS = "cmbagent.run.ids"
+"""On a heartbeat: the runs whose owner is alive."""
 
 CONTENT_KEYS = frozenset(
     {

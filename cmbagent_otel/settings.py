@@ -182,3 +182,20 @@ def variable_of(field: str) -> str:
 def child_environment(additions: dict[str, str]) -> dict[str, str]:
     """A copy of this process's environment with ``additions``; this process's own stays as it is."""
     return {**os.environ, **additions}
+
+
+def clean_python_path() -> None:
+    """Take out of ``PYTHONPATH`` what ``opentelemetry-instrument`` put there, so that child pythons start as ever."""
+    path = os.environ.get("PYTHONPATH")
+    if not path:
+        return
+    kept = [entry for entry in path.split(os.pathsep) if not entry.endswith(_AUTO_INSTRUMENTATION)]
+    if len(kept) == len(path.split(os.pathsep)):
+        return
+    if kept:
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+    else:
+        del os.environ["PYTHONPATH"]
+
+
+_AUTO_INSTRUMENTATION = str(Path("opentelemetry", "instrumentation", "auto_instrumentation"))

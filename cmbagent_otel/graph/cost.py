@@ -6,12 +6,13 @@ import functools
 from datetime import UTC, datetime
 
 
-def price(  # noqa: PLR0913 - what a price depends on
+def price(
     model: str,
     provider: str,
+    *,
     input_tokens: int,
     output_tokens: int,
-    cache_read_tokens: int,
+    cache_read_tokens: int = 0,
     time_unix_nano: int,
 ) -> float | None:
     """The price in US dollars, or None for a model that the list does not know.
@@ -27,7 +28,7 @@ def price(  # noqa: PLR0913 - what a price depends on
     day = time_unix_nano // _DAY
     if not _is_known(model, provider, day):
         return None
-    return _calculate(model, provider, input_tokens, output_tokens, cache_read_tokens, day)
+    return _calculate(model, provider, (input_tokens, output_tokens, cache_read_tokens), day)
 
 
 _DAY = 86_400_000_000_000
@@ -36,19 +37,15 @@ _LAST_DAY = 2_900_000
 
 @functools.lru_cache(maxsize=1024)
 def _is_known(model: str, provider: str, day: int) -> bool:
-    return 0 <= day < _LAST_DAY and _calculate(model, provider, 1, 1, 0, day) is not None
+    return 0 <= day < _LAST_DAY and _calculate(model, provider, (1, 1, 0), day) is not None
 
 
-def _calculate(  # noqa: PLR0913 - what a price depends on
-    model: str, provider: str, input_tokens: int, output_tokens: int, cache_read_tokens: int, day: int
-) -> float | None:
-    import genai_prices  # noqa: PLC0415 - the list is large and only the writer needs it
+def _calculate(model: str, provider: str, tokens: tuple[int, int, int], day: int) -> float | None:
+    import genai_prices
 
     try:
         found = genai_prices.calc_price(
-            genai_prices.Usage(
-                input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cache_read_tokens
-            ),
+            genai_prices.Usage(input_tokens=tokens[0], output_tokens=tokens[1], cache_read_tokens=tokens[2]),
             model_ref=model,
             provider_id=_PROVIDERS.get(provider),
             genai_request_timestamp=datetime.fromtimestamp(day * 86_400, UTC),

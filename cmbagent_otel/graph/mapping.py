@@ -71,7 +71,7 @@ def map_span(span: SpanRecord, *, content: bool = True) -> SpanGraph:
     node = _node(span, attributes, node_type, kind)
     return SpanGraph(
         node,
-        _edges(span, attributes, node),
+        _edges(attributes, node),
         events.project(span, attributes, node, kind, content=content),
         _costs(attributes, node, kind),
         _files(attributes, node),
@@ -192,18 +192,21 @@ def _linked(span: SpanRecord, kind: str) -> str | None:
     return None
 
 
-def _edges(span: SpanRecord, attributes: Mapping[str, Any], node: NodeRecord) -> tuple[EdgeRecord, ...]:
-    edges: list[EdgeRecord] = []
+def _edges(attributes: Mapping[str, Any], node: NodeRecord) -> tuple[EdgeRecord, ...]:
     dependency_type = str(attributes.get(semconv.DAG_DEPENDENCY_TYPE, EdgeType.SEQUENTIAL))
-    for source in _node_ids(attributes.get(semconv.DAG_DEPENDS_ON)):
-        edges.append(EdgeRecord(source, node.id, node.run_id, dependency_type, None))
+    stated: list[tuple[str, str, str | None]] = [
+        (source, dependency_type, None) for source in _node_ids(attributes.get(semconv.DAG_DEPENDS_ON))
+    ]
     if node.node_type == NodeType.BRANCH_POINT:
-        previous = _linked(span, semconv.LINK_REDO_OF)
-        if previous is not None:
-            edges.append(EdgeRecord(previous, node.id, node.run_id, EdgeType.CONDITIONAL, node.agent))
-    for source in _node_ids(attributes.get(semconv.HANDOFF_FROM)):
-        edges.append(EdgeRecord(source, node.id, node.run_id, EdgeType.HANDOFF, None))
-    return tuple(edge for edge in edges if edge.from_node_id != edge.to_node_id)
+        stated += [
+            (source, EdgeType.CONDITIONAL, node.agent) for source in _node_ids(node.meta.get("previous_node_id"))
+        ]
+    stated += [(source, EdgeType.HANDOFF, None) for source in _node_ids(attributes.get(semconv.HANDOFF_FROM))]
+    return tuple(
+        EdgeRecord(source, node.id, node.run_id, kind, condition)
+        for source, kind, condition in stated
+        if source != node.id
+    )
 
 
 def _node_ids(value: object) -> list[str]:
@@ -242,10 +245,10 @@ def _price(
     return cost.price(
         str(model),
         str(attributes.get(semconv.PROVIDER_NAME) or ""),
-        input_tokens,
-        output_tokens,
-        integer(attributes.get(semconv.USAGE_CACHE_READ_INPUT_TOKENS)) or 0,
-        time_unix_nano,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=integer(attributes.get(semconv.USAGE_CACHE_READ_INPUT_TOKENS)) or 0,
+        time_unix_nano=time_unix_nano,
     )
 
 

@@ -57,18 +57,18 @@ class EventRecord(NamedTuple):
     run_id: str
     event_type: str
     event_subtype: str
-    agent_name: str | None
-    agent_role: str | None
-    time_unix_nano: int
-    start_time_unix_nano: int | None
-    end_time_unix_nano: int | None
-    inputs: Mapping[str, Any] | None
-    outputs: Mapping[str, Any] | None
-    error_message: str | None
-    meta: Mapping[str, Any]
     status: str
+    time_unix_nano: int
     trace_id: str
     span_id: str
+    agent_name: str | None = None
+    agent_role: str | None = None
+    start_time_unix_nano: int | None = None
+    end_time_unix_nano: int | None = None
+    inputs: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] | None = None
+    error_message: str | None = None
+    meta: Mapping[str, Any] = {}
 
 
 class CostRecord(NamedTuple):
