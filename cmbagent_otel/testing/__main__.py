@@ -1,7 +1,8 @@
 """``python -m cmbagent_otel.testing script.json COMMAND``: run a program whose OpenAI model follows a script.
 
-Without a command it serves until interrupted, and says what to set. The script is a JSON list of replies to be given in order, or an object of such lists by agent. A reply is
-a text, ``{"tool": name, "arguments": {...}}``, or ``{"status": 429}``.
+Without a command it serves until interrupted, and says what to set. The script is a JSON list of replies
+to be given in order, or an object of such lists by agent. A reply is a text,
+``{"tool": name, "arguments": {...}}``, or ``{"status": 429}``.
 """
 
 from __future__ import annotations
