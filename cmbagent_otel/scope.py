@@ -198,17 +198,18 @@ def with_scope(context: Context, scope: Scope) -> Context:
     return context_api.set_value(_SCOPE_KEY, scope, context)
 
 
-def enclosing(*, implicit: bool = True) -> tuple[Context, Scope | None]:
+def enclosing(*, for_workflow: bool = False) -> tuple[Context, Scope | None]:
     """The context that a new span of ours begins in, and its scope.
 
     A thread or task that carries no trace of its own falls back on the only open workflow of the process,
-    and then on the ambient parent, so that one program is one trace.
+    and then on the ambient parent, so that one program is one trace. A workflow of the program's does neither:
+    two that are opened side by side are two runs, and it needs no implicit one around it.
     """
     current = context_api.get_current()
     scope = scope_of(current)
     if scope is not None:
         return current, scope
-    fallback = _fallback(implicit=implicit)
+    fallback = _process.ambient if for_workflow else _fallback()
     if fallback is None:
         return current, None
     scope = scope_of(fallback)
@@ -221,11 +222,11 @@ def _carry(context: Context, scope: Scope | None) -> Context:
     return with_scope(context, scope) if scope is not None else context
 
 
-def _fallback(*, implicit: bool) -> Context | None:
+def _fallback() -> Context | None:
     workflows = list(_process.open_workflows.values())
     if len(workflows) == 1:
         return workflows[0]
-    if _process.ambient is None and implicit and _process.implicit is not None:
+    if _process.ambient is None and _process.implicit is not None:
         with _process.lock:
             make, _process.implicit = _process.implicit, None
             if make is not None:

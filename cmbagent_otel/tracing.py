@@ -116,7 +116,7 @@ class Workflow(Block):
         self._follows: Sequence[str] = ()
 
     def _begin(self) -> Node:
-        context, enclosing = scopes.enclosing(implicit=False)
+        context, enclosing = scopes.enclosing(for_workflow=True)
         attributes: dict[str, Any] = {
             semconv.OPERATION_NAME: Operation.INVOKE_WORKFLOW,
             semconv.WORKFLOW_NAME: self.name,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -146,18 +147,22 @@ def engine(migrated_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees this machine's OTEL_* and CMBAGENT_OTEL_* variables."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees this machine's OTEL_* and CMBAGENT_OTEL_* variables, nor what another test spooled."""
     for name in list(os.environ):
         if name.startswith(("OTEL_", "CMBAGENT_OTEL_")) and name != URL_VARIABLE:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
 def _clean_opentelemetry() -> Iterator[None]:
-    """Every test starts without global providers; the ones that it set are shut down."""
+    """Every test starts without global providers; the ones that it set are shut down, and so is our set-up."""
     _forget_providers()
     yield
+    for name in ("cmbagent_otel.composition", "cmbagent_otel.scope"):
+        if name in sys.modules:
+            sys.modules[name].reset()
     for provider in (trace._TRACER_PROVIDER, metrics_internal._METER_PROVIDER):
         shutdown = getattr(provider, "shutdown", None)
         if shutdown:
