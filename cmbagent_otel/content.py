@@ -1,30 +1,51 @@
 """The content gate: what people, models and programs said is recorded only where the user opened it.
 
 ``SPAN_*`` puts content on the spans that every exporter sees. ``EVENT_ONLY`` keeps it off them: it waits
-here, by span id, until our own processor takes it for our tables.
+here, by span id, until our own processor takes it for our tables. Secrets are masked and texts are cut
+before either.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.trace import Span
 
-_HELD_SPANS = 4096
-"""Spans whose content may wait; past it the oldest lose theirs, so that spans never ended cost no memory."""
+from cmbagent_otel import semconv
+from cmbagent_otel.spans.record import SpanEvent, SpanRecord
+
+_HELD_CHARACTERS = 32 * 1024 * 1024
+"""What may wait, in characters; past it the oldest spans lose theirs, so that spans never ended cost no memory."""
+_MASK = "[masked]"
+_LOOK_BEYOND = 512
+"""Characters past the limit that are looked at for secrets, so that one at the cut is known as one."""
+
+
+class _Held:
+    """What waits for one span."""
+
+    __slots__ = ("attributes", "characters", "events")
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, Any] = {}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.characters = 0
 
 
 class _Gate:
-    __slots__ = ("held", "limit", "lock", "on_spans", "recorded")
+    __slots__ = ("characters", "held", "limit", "lock", "on_spans", "recorded")
 
     def __init__(self) -> None:
         self.recorded = False
         self.on_spans = False
         self.limit = 65536
         self.lock = threading.Lock()
-        self.held: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.held: OrderedDict[int, _Held] = OrderedDict()
+        self.characters = 0
 
 
 _gate = _Gate()
@@ -46,6 +67,11 @@ def is_recorded() -> bool:
     return _gate.recorded
 
 
+def limit() -> int:
+    """The bound of one text, in characters."""
+    return _gate.limit
+
+
 def capture(span: Span, key: str, value: str) -> None:
     """Record content under ``key``, if the gate is open and the span is recorded."""
     if not _gate.recorded or not span.is_recording():
@@ -55,21 +81,128 @@ def capture(span: Span, key: str, value: str) -> None:
         span.set_attribute(key, text)
         return
     with _gate.lock:
-        _gate.held.setdefault(span.get_span_context().span_id, {})[key] = text
-        if len(_gate.held) > _HELD_SPANS:
-            _gate.held.popitem(last=False)
+        held = _hold(span, len(text))
+        held.attributes[key] = text
 
 
-def take(span_id: int) -> dict[str, Any] | None:
-    """What waits for the span of that id, which then waits no longer."""
-    if not _gate.held:
-        return None
+def capture_event(span: Span, name: str, attributes: Mapping[str, Any], key: str, value: str | None) -> None:
+    """Add an event to the span, with ``value`` under ``key`` if the gate is open.
+
+    ``attributes`` carry the event's id: by it the content that waits here finds its event again.
+    """
+    if value is None or not _gate.recorded or not span.is_recording():
+        span.add_event(name, attributes)
+        return
+    text = prepare(value)
+    if _gate.on_spans:
+        span.add_event(name, {**attributes, key: text})
+        return
+    span.add_event(name, attributes)
     with _gate.lock:
-        return _gate.held.pop(span_id, None)
+        held = _hold(span, len(text))
+        held.events[attributes[semconv.EVENT_ID]] = {key: text}
+
+
+def _hold(span: Span, characters: int) -> _Held:
+    span_id = span.get_span_context().span_id
+    held = _gate.held.setdefault(span_id, _Held())
+    held.characters += characters
+    _gate.characters += characters
+    while _gate.characters > _HELD_CHARACTERS and len(_gate.held) > 1:
+        _, dropped = _gate.held.popitem(last=False)
+        _gate.characters -= dropped.characters
+    return held
+
+
+def complete(record: SpanRecord) -> SpanRecord:
+    """The record with what waited for its span, which then waits no longer."""
+    if not _gate.held:
+        return record
+    with _gate.lock:
+        held = _gate.held.pop(int(record.span_id, 16), None)
+        if held is None:
+            return record
+        _gate.characters -= held.characters
+    return record._replace(
+        attributes={**record.attributes, **held.attributes},
+        events=tuple(_complete_event(event, held.events) for event in record.events),
+    )
+
+
+def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Any]]) -> SpanEvent:
+    found = held.get(event.attributes.get(semconv.EVENT_ID, ""))
+    return event if found is None else event._replace(attributes={**event.attributes, **found})
 
 
 def prepare(text: str) -> str:
-    """``text`` cut to the limit, with a mark where it was."""
-    if len(text) <= _gate.limit:
+    """``text`` as it is recorded: secrets masked, cut to the limit with a mark where it was, valid Unicode."""
+    bound = _gate.limit
+    over = len(text) - bound
+    if over > 0:
+        text = mask(text[: bound + _LOOK_BEYOND])[:bound]
+        text = f"{text}… [{over} characters more]"
+    else:
+        text = mask(text)
+    return clean(text)
+
+
+def clean(text: str) -> str:
+    """``text`` without lone surrogates, which no exporter can encode."""
+    if text.isascii():
         return text
-    return f"{text[: _gate.limit]}… [{len(text) - _gate.limit} characters more]"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+# Each pattern is tried only where one of its marks stands in the text: looking for those costs next to nothing.
+_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (("sk-", "pk-", "rk-"), re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}")),
+    (("sk_", "pk_", "rk_"), re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}")),
+    (("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    (("AIza",), re.compile(r"\bAIza[0-9A-Za-z_-]{30,}")),
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}")),
+    (("github_pat_",), re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}")),
+    (("glpat-",), re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}")),
+    (("hf_",), re.compile(r"\bhf_[A-Za-z0-9]{20,}")),
+    (("gsk_",), re.compile(r"\bgsk_[A-Za-z0-9]{20,}")),
+    (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
+    (("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
+    (("earer ", "EARER "), re.compile(r"(?<=earer )[A-Za-z0-9._~+/=-]{8,}|(?<=EARER )[A-Za-z0-9._~+/=-]{8,}")),
+    (("asic ",), re.compile(r"(?<=[Bb]asic )[A-Za-z0-9+/]{12,}={0,2}")),
+    (("://",), re.compile(r"(?<=://)[^\s/:@\"']{0,256}:[^\s/@\"']{1,256}(?=@)")),
+    (
+        ("PRIVATE KEY",),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    ),
+)
+_MARKED = tuple((mark, pattern) for marks, pattern in _SECRETS for mark in marks)
+_ASSIGNED = re.compile(
+    r"(?:=>|[:=])(?P<space>\s*)\\?(?P<quote>[\"']?)(?P<value>[^\s\"'\\,;}{\[\]()&<>]{8,}|(?<=[\"'])[^\"'\\\n]{8,})"
+)
+_SECRET_NAME = re.compile(
+    r"(?i)(?:api|access|secret|private|account|signing|encryption)[_-]?key|secret|passw(?:or)?d|credential|authorization"
+    r"|(?:^|[^a-z]|access|auth|refresh|api|bearer|id|session)[_-]?token"
+)
+_LONGEST_NAME = 40
+_NO_SECRET = re.compile(r"\d{1,9}(?:\.\d*)?|[Bb](?:earer|asic)")
+
+
+def mask(text: str) -> str:
+    """``text`` with API keys, tokens, passwords and private keys masked."""
+    for mark, pattern in _MARKED:
+        if mark in text:
+            text = pattern.sub(_MASK, text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNED.sub(_mask_assigned, text)
+    return text
+
+
+def _mask_assigned(match: re.Match[str]) -> str:
+    """Mask what is assigned to something named like a secret, but no plain word of prose."""
+    whole, value = match.group(), match["value"]
+    before = match.string[max(0, match.start() - _LONGEST_NAME) : match.start()].rstrip(" \t\\\"'")
+    name = before[max(before.rfind(separator) for separator in " \t\n,;{[(") + 1 :]
+    if not _SECRET_NAME.search(name) or _NO_SECRET.fullmatch(value) or value == _MASK:
+        return whole
+    if match["space"] and not match["quote"] and value.isalpha():
+        return whole
+    return whole[: -len(value)] + _MASK

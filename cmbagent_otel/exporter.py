@@ -42,11 +42,7 @@ class DagSpanExporter(SpanExporter):
         """Write ``spans``; FAILURE never: what the database can't take now waits in the spool."""
         claimed = self._claimed_at
         mine = [span for span in spans if claimed is None or (span.end_time or 0) <= claimed]
-        records = [
-            record
-            for span in mine
-            if (record := from_sdk(span, content.take(span.context.span_id) if span.context else None)) is not None
-        ]
+        records = [content.complete(record) for span in mine if (record := from_sdk(span)) is not None]
         with self._lock:
             if records and self._delivery is None:
                 self._delivery = Delivery(self._settings)

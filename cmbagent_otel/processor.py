@@ -117,9 +117,9 @@ class DagSpanProcessor(SpanProcessor):
             self._overflow_lock.release()
 
     def _deliver_late(self, span: ReadableSpan) -> None:
-        record = from_sdk(span, content.take(span.context.span_id) if span.context else None)
+        record = from_sdk(span)
         if record is not None:
-            self._delivery.keep([record])
+            self._delivery.keep([content.complete(record)])
 
     # -- on the writer's thread ----------------------------------------------------------------------
 
@@ -172,10 +172,9 @@ class DagSpanProcessor(SpanProcessor):
                 span = self._ended.popleft()
             except IndexError:
                 break
-            held = content.take(span.context.span_id) if span.context is not None else None
-            record = from_sdk(span, held)
+            record = from_sdk(span)
             if record is not None:
-                records.append(record)
+                records.append(content.complete(record))
         return records
 
     def _heartbeat(self, started_before: int) -> list[Record]:
