@@ -1,0 +1,142 @@
+"""The commands. Each loads what it needs when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from cmbagent_otel.errors import CmbagentOtelError, SettingsError
+
+app = typer.Typer(
+    name="cmbagent-otel",
+    help="Every AG2 / CMBAgent run as one OpenTelemetry trace, and as a graph you can query while it runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+db = typer.Typer(help="The tables: make them, bring them up to date, look at them.", no_args_is_help=True)
+app.add_typer(db, name="db")
+
+Database = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="The database, instead of CMBAGENT_OTEL_DATABASE_URL."),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, a CMBAgent task id, or 'last'.")
+]
+
+
+def start() -> None:
+    """Run the command that the arguments name; what goes wrong is one line that names the fix."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    code = None
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except CmbagentOtelError as error:
+        _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
+    except click.ClickException as error:
+        _usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read has gone, as `head` does; nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    from cmbagent_otel.cli.terminal import tell
+
+    tell(f"cmbagent-otel: {message}")
+    sys.exit(code)
+
+
+def _usage(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "cmbagent-otel"
+    message = error.format_message().rstrip()
+    if message:
+        stop = "" if message.endswith((".", "?", "!", ")")) else "."
+        _fail(f"{message}{stop} `{where} --help` says what there is.", 2)
+    sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from cmbagent_otel.version import __version__
+
+        typer.echo(f"cmbagent-otel {__version__}")
+        raise typer.Exit
+    del context
+
+
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def run(context: typer.Context) -> None:
+    """Run an unchanged Python program traced: run SCRIPT [ARGS] | -m MODULE | COMMAND."""
+    from cmbagent_otel.cli.run import run as run_program
+
+    run_program(context.args)
+
+
+@app.command()
+def runs(
+    *,
+    status: Annotated[str | None, typer.Option(help="Only runs of this status.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only runs with this in their task, name or id.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """List the runs, the newest first."""
+    from cmbagent_otel.cli import commands
+
+    commands.runs(database, status=status, mode=mode, text=search, limit=limit, json=json)
+
+
+@app.command()
+def show(
+    *,
+    name: Run = "last",
+    depth: Annotated[int | None, typer.Option(min=0, help="Only so many levels below the run.")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="Only what failed, and where it stands.")] = False,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's turns and what they did.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only what has this status.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Spans of other libraries too.")] = False,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Show a run as a tree: phases, steps, redos, agents, calls."""
+    from cmbagent_otel.cli import commands
+    from cmbagent_otel.cli.show import Filter
+
+    wanted = Filter(depth, errors, agent, status, everything)
+    commands.show(database, name, wanted, json=json)
+
+
+@app.command()
+def doctor(
+    with_database: Annotated[bool, typer.Option("--db", help="Look into the tables too: sizes, growth, gaps.")] = False,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Say what is set, installed, reachable and lost, and how to mend it; exit code 1 when something needs mending."""
+    from cmbagent_otel.cli.doctor import examine
+
+    raise typer.Exit(examine(database, with_database=with_database, json=json))

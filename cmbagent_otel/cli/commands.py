@@ -1,0 +1,80 @@
+"""What the reading commands do: read, then render or print JSON."""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+
+from cmbagent_otel import settings
+from cmbagent_otel.cli import runs as runs_table
+from cmbagent_otel.cli.render import head
+from cmbagent_otel.cli.show import Filter, Line, lines
+from cmbagent_otel.cli.terminal import UNLIMITED, out, print_json, say
+from cmbagent_otel.query import words
+from cmbagent_otel.query.database import Reader
+from cmbagent_otel.query.document import run_document, runs_document
+from cmbagent_otel.query.load import load_view
+from cmbagent_otel.query.runs import list_runs
+
+
+def opened(database: str | None) -> Reader:
+    """The database that the option or the environment names."""
+    return Reader(settings.load(database_url=database).resolved_database_url)
+
+
+def runs(
+    database: str | None, *, status: str | None, mode: str | None, text: str | None, limit: int, json: bool
+) -> None:
+    """``runs``."""
+    with opened(database) as reader:
+        with reader.reading() as connection:
+            found = list_runs(connection, status=status, mode=mode, text=text, limit=limit)
+        now = time.time_ns()
+        if json:
+            print_json(runs_document(found, now))
+        elif found:
+            out().print(runs_table.table(found, now), crop=False)
+        elif status or mode or text:
+            say("No run is like that. `cmbagent-otel runs` lists all.")
+        else:
+            say(f"No runs in {reader.name} yet. Trace a program: `cmbagent-otel run SCRIPT`.")
+
+
+def show(database: str | None, name: str, wanted: Filter, *, json: bool) -> None:
+    """``show``."""
+    with opened(database) as reader:
+        view = load_view(reader, name)
+    if json:
+        print_json(run_document(view))
+        return
+    for line in head(view):
+        say(line)
+    say()
+    print_lines(list(lines(view, wanted)))
+    if not view.nodes:
+        say("Planned; nothing has started yet.")
+    elif wanted.selects and not any(True for _ in lines(view, wanted)):
+        say("Nothing in this run is like that.")
+    if view.hidden and not wanted.hidden:
+        say()
+        say(Text(f"{words.plural(view.hidden, 'span')} of other libraries hidden; --all shows them.", "dim"))
+
+
+def print_lines(found: list[Line]) -> None:
+    """Print the picture with its columns at the right, inside the width."""
+    if not found:
+        return
+    widths = [max(len(line.right[column]) for line in found) for column in range(3)]
+    right = sum(width + 2 for width in widths if width)
+    room = out().width - right
+    left = max(min(max(line.left.cell_len for line in found), room if out().width < UNLIMITED else 120), 24)
+    for line in found:
+        text = line.left.copy()
+        if any(line.right):
+            text.truncate(left, overflow="ellipsis", pad=True)
+        for width, figure in zip(widths, line.right, strict=True):
+            if width:
+                text.append(f"  {figure:>{width}}", "dim")
+        text.rstrip()
+        say(text)
