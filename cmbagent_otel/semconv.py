@@ -265,6 +265,18 @@ class EventSubtype:
     CREATE = "create"
 
 
+class HandoffKind:
+    """Values of ``cmbagent.handoff.kind``: what made AG2 go on with another agent."""
+
+    LLM_CONDITION = "llm_condition"
+    CONTEXT_CONDITION = "context_condition"
+    REPLY_RESULT = "reply_result"
+    AFTER_WORK = "after_work"
+    GUARDRAIL = "guardrail"
+    TARGET = "target"
+    """A target was set, and no hook saw by what."""
+
+
 class RedoReason:
     """Values of ``cmbagent.redo.reason``."""
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cmbagent_otel import semconv
-from cmbagent_otel.spans.record import Heartbeat, SpanLink, SpanRecord
+from cmbagent_otel.spans.decoded import parent_id_of, span_id_of, trace_id_of
+from cmbagent_otel.spans.record import Heartbeat, Record, SpanLink, SpanRecord
 
-_OF_THE_SPAN = frozenset(
+_BESIDE_THE_SPANS_OWN = frozenset(
     {
         semconv.SPAN_NAME,
         semconv.SPAN_KIND,
@@ -49,53 +50,72 @@ def start_to_log(span: SpanRecord) -> LogForm:
     return LogForm(semconv.LOG_SPAN_START, span.start_time_unix_nano, span.trace_id, span.span_id, attributes)
 
 
-def start_from_log(log: LogForm, resource: Mapping[str, Any], scope_name: str) -> SpanRecord:
-    """The start record that ``log`` carries.
+def heartbeat_to_log(heartbeat: Heartbeat) -> LogForm:
+    """The log record of ``heartbeat``; its owner is the resource's ``service.instance.id``."""
+    return LogForm(semconv.LOG_HEARTBEAT, heartbeat.time_unix_nano, "", "", {semconv.RUN_IDS: heartbeat.run_ids})
+
+
+def is_ours(event_name: str) -> bool:
+    """Whether a log record with this event name is a start record or a heartbeat."""
+    return event_name in (semconv.LOG_SPAN_START, semconv.LOG_HEARTBEAT)
+
+
+def record_from_log(log: LogForm, resource: Mapping[str, Any], scope_name: str) -> Record:
+    """The start record or heartbeat that ``log`` carries.
 
     Raises:
-        ValueError: it lacks what a span must have.
+        ValueError: it lacks what such a record must have.
     """
+    if log.event_name == semconv.LOG_HEARTBEAT:
+        return _heartbeat(log, resource)
+    return _start(log, resource, scope_name)
+
+
+def _start(log: LogForm, resource: Mapping[str, Any], scope_name: str) -> SpanRecord:
     attributes = log.attributes
-    name, kind = attributes.get(semconv.SPAN_NAME), attributes.get(semconv.SPAN_KIND)
-    parent = attributes.get(semconv.SPAN_PARENT_ID)
-    if not isinstance(name, str) or not isinstance(kind, str) or not isinstance(parent, str | None):
-        raise ValueError(f"a start record needs {semconv.SPAN_NAME} and {semconv.SPAN_KIND}")  # noqa: TRY004
+    span_id = bytes.fromhex(log.span_id)
     return SpanRecord(
-        log.trace_id,
-        log.span_id,
-        parent,
-        name,
-        kind,
+        trace_id_of(bytes.fromhex(log.trace_id)),
+        span_id_of(span_id),
+        parent_id_of(bytes.fromhex(_text(attributes, semconv.SPAN_PARENT_ID, "")), span_id),
+        _text(attributes, semconv.SPAN_NAME),
+        _text(attributes, semconv.SPAN_KIND),
         log.time_unix_nano,
         None,
         "UNSET",
         "",
-        {key: value for key, value in attributes.items() if key not in _OF_THE_SPAN},
+        {key: value for key, value in attributes.items() if key not in _BESIDE_THE_SPANS_OWN},
         (),
-        tuple(
-            SpanLink(link["trace_id"], link["span_id"], link["attributes"])
-            for link in attributes.get(semconv.SPAN_LINKS, ())
-        ),
+        tuple(map(_link, _sequence(attributes, semconv.SPAN_LINKS))),
         resource,
         scope_name,
         attributes.get(semconv.SPAN_PARENT_IS_REMOTE) is True,
     )
 
 
-def heartbeat_to_log(heartbeat: Heartbeat) -> LogForm:
-    """The log record of ``heartbeat``; its owner is the resource's ``service.instance.id``."""
-    return LogForm(semconv.LOG_HEARTBEAT, heartbeat.time_unix_nano, "", "", {semconv.RUN_IDS: heartbeat.run_ids})
+def _link(link: Any) -> SpanLink:
+    if not isinstance(link, Mapping) or not isinstance(link.get("attributes"), Mapping):
+        raise ValueError(f"{semconv.SPAN_LINKS} must hold maps")  # noqa: TRY004 - a bad value came, not a bad call
+    trace_id, span_id = bytes.fromhex(_text(link, "trace_id")), bytes.fromhex(_text(link, "span_id"))
+    return SpanLink(trace_id_of(trace_id), span_id_of(span_id), link["attributes"])
 
 
-def heartbeat_from_log(log: LogForm, resource: Mapping[str, Any]) -> Heartbeat:
-    """The heartbeat that ``log`` carries.
+def _heartbeat(log: LogForm, resource: Mapping[str, Any]) -> Heartbeat:
+    run_ids = _sequence(log.attributes, semconv.RUN_IDS)
+    if not run_ids or not all(isinstance(run_id, str) for run_id in run_ids):
+        raise ValueError(f"a heartbeat needs {semconv.RUN_IDS}")
+    return Heartbeat(run_ids, _text(resource, semconv.SERVICE_INSTANCE_ID), log.time_unix_nano)
 
-    Raises:
-        ValueError: it names no runs or no owner.
-    """
-    run_ids, owner = log.attributes.get(semconv.RUN_IDS), resource.get(semconv.SERVICE_INSTANCE_ID)
-    if not isinstance(run_ids, tuple) or not all(isinstance(run_id, str) for run_id in run_ids):
-        raise ValueError(f"a heartbeat needs {semconv.RUN_IDS}, an array of strings")  # noqa: TRY004
-    if not isinstance(owner, str):
-        raise ValueError(f"a heartbeat needs the resource attribute {semconv.SERVICE_INSTANCE_ID}")  # noqa: TRY004
-    return Heartbeat(run_ids, owner, log.time_unix_nano)
+
+def _text(attributes: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = attributes.get(key, default)
+    if not isinstance(value, str):
+        raise ValueError(f"{key} must be a string")  # noqa: TRY004 - a bad value came, not a bad call
+    return value
+
+
+def _sequence(attributes: Mapping[str, Any], key: str) -> tuple[Any, ...]:
+    value = attributes.get(key, ())
+    if not isinstance(value, tuple):
+        raise ValueError(f"{key} must be an array")  # noqa: TRY004 - a bad value came, not a bad call
+    return value
