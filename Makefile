@@ -59,7 +59,13 @@ arch: $(READY) ## check who imports whom
 .PHONY: check
 check: lint types arch test ## all of the above: what .ci/run runs
 
+.PHONY: docs
+docs: $(READY) ## write the reference pages that come from code
+	$(BIN)/python docs/generate.py
+
 .PHONY: clean
 clean: ## remove .venv and everything made by these targets
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+-include mk/*.mk
