@@ -1,0 +1,46 @@
+"""How a program under ``run`` ends, and what the tracing is told of it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+_FLUSH_SECONDS = 10.0
+
+
+class Terminated(BaseException):
+    """The program was asked to end by SIGTERM. Never raised: it is what the trace says."""
+
+
+def ended_by(error: BaseException) -> None:
+    """Say that ``error`` ends the program: once its threads have ended, and before anything else at exit."""
+    atexit.register(_shut_down, error)
+
+
+def flush_on_sigterm() -> None:
+    """Write what is queued before SIGTERM ends the process, where the program leaves SIGTERM at its default."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        if os.getpid() == owner:
+            # Not on this thread: it may hold the very lock that flushing needs.
+            flushing = threading.Thread(target=_shut_down, args=(Terminated("SIGTERM"),), daemon=True)
+            flushing.start()
+            flushing.join(_FLUSH_SECONDS)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _shut_down(error: BaseException) -> None:
+    composition = sys.modules.get("cmbagent_otel.composition")
+    if composition is not None:
+        composition.shutdown(error)
