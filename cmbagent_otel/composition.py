@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from cmbagent_otel import content, scope, semconv, settings, tracing
+from cmbagent_otel.announcer import StartAnnouncer
 from cmbagent_otel.delivery import check_destination
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.exporter import claim_registered
@@ -169,22 +170,31 @@ def _set_defaults(config: Settings) -> None:
 
 
 def _processors(config: Settings) -> list[SpanProcessor]:
-    return [_processor(name, config) for name in config.exporters]
+    processors = [_processor(name, config) for name in config.exporters]
+    if OTLP_EXPORTER in config.logs_exporter:
+        exporter = _entry_point("opentelemetry_logs_exporter", _otlp_entry_point(config), "OTEL_LOGS_EXPORTER")
+        processors.append(StartAnnouncer(exporter, config.heartbeat_interval))
+    return processors
 
 
 def _processor(name: str, config: Settings) -> SpanProcessor:
     if name == DAG_EXPORTER:
         check_destination(config)
         return DagSpanProcessor(config)
-    known = {point.name: point for point in entry_points(group="opentelemetry_traces_exporter")}
     wanted = _otlp_entry_point(config) if name == OTLP_EXPORTER else name
-    if wanted not in known:
-        names = ", ".join(sorted({DAG_EXPORTER, OTLP_EXPORTER, *known}))
-        raise SettingsError(f"OTEL_TRACES_EXPORTER: there is no exporter {name!r}; use one of {names}.")
+    make = _entry_point("opentelemetry_traces_exporter", wanted, "OTEL_TRACES_EXPORTER")
     try:
-        return BatchSpanProcessor(known[wanted].load()())
+        return BatchSpanProcessor(make())
     except Exception as error:
         raise SettingsError(f"OTEL_TRACES_EXPORTER: {name!r} could not be started: {error}.") from error
+
+
+def _entry_point(group: str, name: str, variable: str) -> Any:
+    known = {point.name: point for point in entry_points(group=group)}
+    if name not in known:
+        names = ", ".join(sorted({OTLP_EXPORTER, *known}))
+        raise SettingsError(f"{variable}: there is no exporter {name!r}; use one of {names}.")
+    return known[name].load()
 
 
 def _otlp_entry_point(config: Settings) -> str:

@@ -1,8 +1,7 @@
 """The lossless, live door of the program's own process.
 
 On the program's threads a span is appended to a queue, twice, and nothing else happens. A thread of ours
-turns spans into records and delivers them. A start record is held back for half a second: a span that ends
-meanwhile sends none.
+turns spans into records and delivers them.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel.delivery import BATCH, Delivery
+from cmbagent_otel.live import Live
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.settings import Settings
 from cmbagent_otel.spans.from_sdk import from_sdk
-from cmbagent_otel.spans.record import Heartbeat, Record, default_run_id
+from cmbagent_otel.spans.record import Record
 
 _logger = logging.getLogger(__name__)
 
 _TICK = 0.25
-_HELD_BACK_NANO = 500_000_000
 _HANDED_OVER_AT_ONCE = frozenset({NodeKind.WORKFLOW, NodeKind.PHASE})
 
 
@@ -54,15 +53,13 @@ class DagSpanProcessor(SpanProcessor):
         os.register_at_fork(after_in_child=after_fork)
 
     def _begin(self) -> None:
-        self._started: deque[Span] = deque()
+        self._live = Live(self._settings.heartbeat_interval)
         self._ended: deque[ReadableSpan] = deque()
-        self._roots: dict[int, Span] = {}
         self._delivery = Delivery(self._settings)
         self._wake = threading.Event()
         self._idle = threading.Condition()
         self._in_flight: list[Record] = []
         self._passes = 0
-        self._next_heartbeat = 0.0
         self._thread: threading.Thread | None = None
         self._overflow_lock = threading.Lock()
 
@@ -73,10 +70,7 @@ class DagSpanProcessor(SpanProcessor):
         del parent_context
         if self._closed:
             return
-        parent = span.parent
-        if parent is None or parent.is_remote:
-            self._roots[id(span)] = span
-        self._started.append(span)
+        self._live.begun(span)
         if self._thread is None:
             self._start_thread()
 
@@ -128,17 +122,16 @@ class DagSpanProcessor(SpanProcessor):
             while not self._closed:
                 self._wake.wait(_TICK)
                 self._wake.clear()
-                self._pass(time.time_ns() - _HELD_BACK_NANO)
-            self._pass(time.time_ns())
+                self._pass()
+            self._pass(last=True)
             self._delivery.close()
 
-    def _pass(self, started_before: int) -> None:
+    def _pass(self, *, last: bool = False) -> None:
         """Deliver what is due, and tell whoever waits in :meth:`force_flush`."""
         try:
             while True:
-                batch = self._take_started(started_before)
+                batch = self._live.due(BATCH, everything=last)
                 batch.extend(self._take_ended(BATCH - len(batch)))
-                batch.extend(self._heartbeat(started_before))
                 if not batch:
                     break
                 self._in_flight = batch
@@ -152,19 +145,6 @@ class DagSpanProcessor(SpanProcessor):
             self._passes += 1
             self._idle.notify_all()
 
-    def _take_started(self, before: int) -> list[Record]:
-        records: list[Record] = []
-        while self._started and len(records) < BATCH:
-            span = self._started[0]
-            if before < (span.start_time or 0) <= before + 2 * _HELD_BACK_NANO:
-                break
-            self._started.popleft()
-            if span.end_time is None:
-                record = from_sdk(span)
-                if record is not None:
-                    records.append(record)
-        return records
-
     def _take_ended(self, count: int) -> list[Record]:
         records: list[Record] = []
         while len(records) < count:
@@ -176,26 +156,6 @@ class DagSpanProcessor(SpanProcessor):
             if record is not None:
                 records.append(content.complete(record))
         return records
-
-    def _heartbeat(self, started_before: int) -> list[Record]:
-        now = time.monotonic()
-        if now < self._next_heartbeat or not self._roots:
-            return []
-        runs: dict[str, None] = {}
-        owner = ""
-        for key, span in list(self._roots.items()):
-            if span.end_time is not None or span.context is None:
-                self._roots.pop(key, None)
-                continue
-            if (span.start_time or 0) > started_before:
-                continue  # the run has no row yet
-            stated = (span.attributes or {}).get(semconv.RUN_ID)
-            runs[str(stated or default_run_id(f"{span.context.trace_id:032x}"))] = None
-            owner = str(span.resource.attributes.get(semconv.SERVICE_INSTANCE_ID, ""))
-        if not runs:
-            return []
-        self._next_heartbeat = now + self._settings.heartbeat_interval
-        return [Heartbeat(tuple(runs), owner, time.time_ns())]
 
     # -- the end ---------------------------------------------------------------------------------------
 
@@ -227,7 +187,7 @@ class DagSpanProcessor(SpanProcessor):
             if not thread.is_alive():
                 return
         # Delivery is at least once: what is in flight may be written as well as spooled.
-        left = [*self._in_flight, *self._take_started(time.time_ns())]
+        left = [*self._in_flight, *self._live.due(self._settings.queue_limit, everything=True)]
         while batch := self._take_ended(BATCH):
             left.extend(batch)
         if left:

@@ -1,0 +1,76 @@
+"""What is under way in this process: spans that have begun and not ended, and the runs that they belong to.
+
+A start record is held back for half a second: a span that ends meanwhile sends none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from opentelemetry.sdk.trace import Span
+
+from cmbagent_otel import semconv
+from cmbagent_otel.spans.from_sdk import from_sdk
+from cmbagent_otel.spans.record import Heartbeat, Record, default_run_id
+
+HELD_BACK_NANO = 500_000_000
+
+
+class Live:
+    """Spans begun are appended by the program's threads and taken by one thread of ours.
+
+    Args:
+        heartbeat_interval: seconds between two heartbeats of a run.
+    """
+
+    def __init__(self, heartbeat_interval: float) -> None:
+        self._interval = heartbeat_interval
+        self._started: deque[Span] = deque()
+        self._roots: dict[int, Span] = {}
+        self._next_heartbeat = 0.0
+
+    def begun(self, span: Span) -> None:
+        """Note that ``span`` has begun; appends, and nothing else."""
+        parent = span.parent
+        if parent is None or parent.is_remote:
+            self._roots[id(span)] = span
+        self._started.append(span)
+
+    def due(self, count: int, *, everything: bool = False) -> list[Record]:
+        """At most ``count`` start records that were held back long enough, and a heartbeat when it is time."""
+        now = time.time_ns()
+        before = now if everything else now - HELD_BACK_NANO
+        records: list[Record] = []
+        while self._started and len(records) < count:
+            started_at = self._started[0].start_time or 0
+            # A start far ahead of the clock was given by the program; waiting for it would hold up the others.
+            if before < started_at <= now + HELD_BACK_NANO:
+                break
+            span = self._started.popleft()
+            if span.end_time is None:
+                record = from_sdk(span)
+                if record is not None:
+                    records.append(record)
+        heartbeat = self._heartbeat(before)
+        if heartbeat is not None:
+            records.append(heartbeat)
+        return records
+
+    def _heartbeat(self, started_before: int) -> Heartbeat | None:
+        now = time.monotonic()
+        if now < self._next_heartbeat or not self._roots:
+            return None
+        runs: dict[str, None] = {}
+        owner = ""
+        for key, span in list(self._roots.items()):
+            if span.end_time is not None or span.context is None:
+                self._roots.pop(key, None)
+            elif (span.start_time or 0) <= started_before:  # before that the run has no row
+                stated = (span.attributes or {}).get(semconv.RUN_ID)
+                runs[str(stated or default_run_id(f"{span.context.trace_id:032x}"))] = None
+                owner = str(span.resource.attributes.get(semconv.SERVICE_INSTANCE_ID, ""))
+        if not runs:
+            return None
+        self._next_heartbeat = now + self._interval
+        return Heartbeat(tuple(runs), owner, time.time_ns())
