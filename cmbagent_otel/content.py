@@ -74,9 +74,14 @@ def limit() -> int:
 
 def capture(span: Span, key: str, value: str) -> None:
     """Record content under ``key``, if the gate is open and the span is recorded."""
+    if _gate.recorded and span.is_recording():
+        keep(span, key, prepare(value))
+
+
+def keep(span: Span, key: str, text: str) -> None:
+    """Record under ``key`` what :func:`prepare` has made, if the gate is open and the span is recorded."""
     if not _gate.recorded or not span.is_recording():
         return
-    text = prepare(value)
     if _gate.on_spans:
         span.set_attribute(key, text)
         return
@@ -134,9 +139,10 @@ def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Any]]) -> Spa
     return event if found is None else event._replace(attributes={**event.attributes, **found})
 
 
-def prepare(text: str) -> str:
+def prepare(text: str, bound: int | None = None) -> str:
     """``text`` as it is recorded: secrets masked, cut to the limit with a mark where it was, valid Unicode."""
-    bound = _gate.limit
+    if bound is None:
+        bound = _gate.limit
     over = len(text) - bound
     if over > 0:
         text = mask(text[: bound + _LOOK_BEYOND])[:bound]

@@ -16,7 +16,17 @@ from typing import Any
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+)
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel.semconv import NodeKind
@@ -133,9 +143,13 @@ class Node:
                 mark_failed(self.span, error)
             self.span.end()
         finally:
-            if self._token is not None:
-                detach(self._token)
-                self._token = None
+            self.leave()
+
+    def leave(self) -> None:
+        """Let what was current before :meth:`attach` be so again; the span goes on."""
+        if self._token is not None:
+            detach(self._token)
+            self._token = None
 
 
 class _Process:
@@ -158,6 +172,13 @@ def before_first_span(resolver: Callable[[], None] | None) -> None:
     with _process.lock:
         _process.resolver = resolver
         _process.tracer = None
+
+
+def use_provider(provider: TracerProvider) -> None:
+    """Take the tracer of our spans from ``provider``, not from the global one."""
+    with _process.lock:
+        _process.resolver = None
+        _process.tracer = provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
 
 
 def tracer() -> Tracer:

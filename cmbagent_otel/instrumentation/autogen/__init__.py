@@ -1,0 +1,160 @@
+"""Hooks into AG2 classic: whatever distribution brings the module ``autogen``, by its modules and methods.
+
+Class-level wrappers only. Each point is found by name; what a version lacks is left out with a debug line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # it has no types
+
+from cmbagent_otel import scope as scopes
+from cmbagent_otel import settings
+from cmbagent_otel.errors import SettingsError
+from cmbagent_otel.instrumentation.autogen import chat, code, handoff, human, message, model, selection, tool, turn
+from cmbagent_otel.instrumentation.autogen.agents import Newcomers, give_back_captured, is_being_imported
+from cmbagent_otel.instrumentation.autogen.context import (
+    CarryingThreading,
+    carried_into_executor,
+    carried_into_thread,
+)
+from cmbagent_otel.instrumentation.calls import Begin, Wrapper, around, around_async, watching
+from cmbagent_otel.instrumentation.points import Installation, Point, when_imported
+
+_logger = logging.getLogger(__name__)
+
+_AGENT = "autogen.agentchat.conversable_agent"
+_GROUP = "autogen.agentchat.groupchat"
+_THREADED = (_AGENT, "autogen.agentchat.group.multi_agent_chat")
+"""Modules of AG2 that start threads which run chats."""
+_EXECUTORS = {
+    "autogen.coding.local_commandline_code_executor": "LocalCommandLineCodeExecutor",
+    "autogen.coding.docker_commandline_code_executor": "DockerCommandLineCodeExecutor",
+    "autogen.coding.jupyter.jupyter_code_executor": "JupyterCodeExecutor",
+    "autogen.coding.jupyter.embedded_ipython_code_executor": "EmbeddedIPythonCodeExecutor",
+}
+
+
+class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
+    """Traces AG2 classic. ``instrument()`` hooks it now, or when the program imports it."""
+
+    def __init__(self) -> None:
+        if not hasattr(self, "_installation"):  # the base class makes one instance of us, and calls this each time
+            self._installation = Installation("autogen")
+            self._newcomers = Newcomers(self._installation, self._overridable(), self._sync(code.begin_code))
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """None: what is hooked is found by module and method."""
+        return ()
+
+    def instrument(self, **kwargs: Any) -> None:
+        """Hook AG2. A second call wraps nothing twice.
+
+        Args:
+            kwargs: ``tracer_provider`` takes the place of the global one.
+        """
+        if self.is_instrumented_by_opentelemetry and self._installation.switch.on:
+            _logger.info("AG2 hooks already installed")
+            return
+        super().instrument(**kwargs)
+
+    def _instrument(self, **kwargs: Any) -> None:
+        if _is_disabled():
+            _logger.debug("OTEL_SDK_DISABLED is set: no hooks for AG2")
+            return
+        provider = kwargs.get("tracer_provider")
+        if provider is not None:
+            scopes.use_provider(provider)
+        self._installation.switch.on = True
+        when_imported("autogen", self._install)
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        self._installation.remove()
+        self._newcomers.forget()
+        give_back_captured()
+
+    def _install(self) -> None:
+        """Put in every point that this AG2 has; what a module that is loaded later has follows then."""
+        if not self._installation.switch.on:
+            return
+        self._installation.put(self._points())
+        for module in _THREADED:
+            if isinstance(getattr(sys.modules.get(module), "threading", None), type(threading)):
+                self._installation.replace(sys.modules[module], "threading", CarryingThreading(threading))
+        for module, name in _EXECUTORS.items():
+            when_imported(module, partial(self._install_executor, module, name))
+        if not is_being_imported():
+            self._newcomers.catch_up()
+        _logger.info("AG2 hooks installed successfully (%d points)", len(self._installation))
+
+    def _install_executor(self, module: str, name: str) -> None:
+        if self._installation.switch.on:
+            self._installation.put([Point(module, f"{name}.execute_code_blocks", self._sync(code.begin_code))])
+
+    def _points(self) -> list[Point]:
+        switch = self._installation.switch
+        agent = [Point(_AGENT, f"ConversableAgent.{name}", wrapper) for name, wrapper in self._overridable().items()]
+        chats, a_chats = self._sync(chat.begin_chats), self._async(chat.begin_chats)
+        look_at_send = watching(message.look_at_send, switch)
+        return [
+            *agent,
+            Point(_AGENT, "ConversableAgent.__init__", watching(self._newcomers.look, switch)),
+            Point(_AGENT, "ConversableAgent.send", look_at_send),
+            Point(_AGENT, "ConversableAgent.a_send", look_at_send),
+            Point(_AGENT, "ConversableAgent.initiate_chats", chats),
+            Point(_AGENT, "ConversableAgent.a_initiate_chats", a_chats),
+            *(
+                Point(module, name, wrapper)
+                for module in ("autogen.agentchat.chat", _AGENT, "autogen.agentchat", "autogen")
+                for name, wrapper in (("initiate_chats", chats), ("a_initiate_chats", a_chats))
+            ),
+            Point(_AGENT, "ConversableAgent._run_async_in_thread", carried_into_thread(switch)),
+            Point(_AGENT, "ConversableAgent.a_generate_oai_reply", carried_into_executor(switch)),
+            Point("autogen.oai.client", "OpenAIWrapper.create", self._sync(model.begin_model)),
+            Point("autogen.oai.client", "OpenAIWrapper._update_usage", watching(model.look_at_usage, switch)),
+            Point(_GROUP, "GroupChat._auto_select_speaker", self._sync(selection.begin_selection)),
+            Point(_GROUP, "GroupChat.a_auto_select_speaker", self._async(selection.begin_selection)),
+            Point(
+                "autogen.agentchat.group.group_utils",
+                "determine_next_agent",
+                watching(handoff.look_at_next_agent, switch),
+            ),
+            Point(
+                "autogen.agentchat.group.group_tool_executor",
+                "GroupToolExecutor.set_next_target",
+                watching(handoff.look_at_target, switch),
+            ),
+        ]
+
+    def _overridable(self) -> dict[str, Wrapper]:
+        """Methods of an agent that subclasses override."""
+        return {
+            "initiate_chat": self._sync(chat.begin_chat),
+            "a_initiate_chat": self._async(chat.begin_chat),
+            "generate_reply": self._sync(turn.begin_turn),
+            "a_generate_reply": self._async(turn.begin_turn),
+            "get_human_input": self._sync(human.begin_human),
+            "a_get_human_input": self._async(human.begin_human),
+            "execute_function": self._sync(tool.begin_tool),
+            "a_execute_function": self._async(tool.begin_tool),
+            "execute_code_blocks": self._sync(code.begin_code),
+        }
+
+    def _sync(self, begin: Begin) -> Wrapper:
+        return around(begin, self._installation.switch)
+
+    def _async(self, begin: Begin) -> Wrapper:
+        return around_async(begin, self._installation.switch)
+
+
+def _is_disabled() -> bool:
+    try:
+        return settings.load().sdk_disabled
+    except SettingsError:
+        return False

@@ -1,0 +1,78 @@
+"""Chats: two agents, groups, nested chats, and chats in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cmbagent_otel import scope as scopes
+from cmbagent_otel import semconv
+from cmbagent_otel.instrumentation.autogen.kinds import MANAGER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of
+from cmbagent_otel.scope import Scope
+from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+
+_CHATS = "initiate_chats"
+
+
+def begin_chat(
+    original: Callable[..., Any], sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ChatCall | None:
+    """``ConversableAgent.initiate_chat`` and its async twin."""
+    recipient = args[0] if args else kwargs.get("recipient")
+    scope = scopes.enclosing()[1]
+    if scope is not None and scope.kind == NodeKind.SPEAKER_SELECTION:
+        return None  # AG2's own chat about who speaks next
+    around = call_of(scope)
+    if (
+        scope is not None
+        and scope.kind == NodeKind.CHAT
+        and around is not None
+        and around.instance is sender
+        and around.chat is not None
+        and around.chat.recipient is recipient
+    ):
+        return None  # an override of initiate_chat calls its super()
+    return open_chat(sender, recipient)
+
+
+def open_chat(sender: Any, recipient: Any) -> ChatCall:
+    """A chat that ``sender`` opens with ``recipient``, named after the recipient."""
+    name = name_of(recipient)
+    attributes = {
+        semconv.OPERATION_NAME: Operation.INVOKE_WORKFLOW,
+        semconv.WORKFLOW_NAME: name,
+        semconv.CHAT_NAME: name,
+    }
+    if kind_of(recipient) is MANAGER:
+        attributes[semconv.CHAT_MANAGER] = name
+    node = scopes.start(f"{Operation.INVOKE_WORKFLOW} {name}", NodeType.CHAT, NodeKind.CHAT, attributes)
+    call = ChatCall(node, sender, Chat(recipient))
+    node.attach()
+    return call
+
+
+def begin_chats(
+    original: Callable[..., Any], sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ChatCall | None:
+    """``initiate_chats`` and its async twin, as methods and as functions: a span around the chats of the queue.
+
+    Inside a turn the turn already holds nested chats together.
+    """
+    scope = scopes.enclosing()[1]
+    if scope is not None and (scope.kind == NodeKind.AGENT or _is_queue(scope)):
+        return None
+    attributes = {
+        semconv.OPERATION_NAME: Operation.INVOKE_WORKFLOW,
+        semconv.WORKFLOW_NAME: _CHATS,
+        semconv.CHAT_NAME: _CHATS,
+    }
+    node = scopes.start(f"{Operation.INVOKE_WORKFLOW} {_CHATS}", NodeType.CHAT, NodeKind.CHAT, attributes)
+    call = ChatCall(node, sender, None)
+    node.attach()
+    return call
+
+
+def _is_queue(scope: Scope) -> bool:
+    around = call_of(scope)
+    return scope.kind == NodeKind.CHAT and around is not None and around.chat is None

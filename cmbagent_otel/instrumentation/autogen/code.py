@@ -1,0 +1,97 @@
+"""Code execution: what an executor runs, and AG2's older way without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opentelemetry.trace import Status, StatusCode
+
+from cmbagent_otel import content, semconv
+from cmbagent_otel import scope as scopes
+from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.state import ChatCall, call_of, is_own_super
+from cmbagent_otel.instrumentation.autogen.turn import TurnCall
+from cmbagent_otel.scope import Scope
+from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+
+_NONZERO = "nonzero_exit_code"
+_TIMEOUT = "timeout"
+_TIMEOUT_CODE = 124
+"""What AG2's executors, and ``timeout`` of coreutils, answer for code that was stopped."""
+_TIMEOUT_WORDS = "Timeout"
+"""All that AG2's older way says of it."""
+
+
+class CodeCall(ChatCall):
+    """Blocks of code run."""
+
+    __slots__ = ()
+
+    def returned(self, result: Any) -> None:
+        """Exit code and output; anything but 0 is an error."""
+        exit_code, output = (result[0], result[1]) if isinstance(result, tuple) else (result.exit_code, result.output)
+        span = self.node.span
+        span.set_attribute(semconv.PROCESS_EXIT_CODE, exit_code)
+        if exit_code != 0:
+            stopped = exit_code == _TIMEOUT_CODE or str(output).strip() == _TIMEOUT_WORDS
+            if stopped:
+                span.set_attribute(semconv.CODE_TIMEOUT, True)  # noqa: FBT003 - an attribute's value
+            span.set_attribute(semconv.ERROR_TYPE, _TIMEOUT if stopped else _NONZERO)
+            span.set_status(Status(StatusCode.ERROR))
+        if content.is_recorded():
+            content.capture(span, semconv.CODE_OUTPUT, str(output))
+
+
+def begin_code(
+    original: Callable[..., Any], executor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> CodeCall | None:
+    """``execute_code_blocks`` of an executor, or of an agent without one."""
+    scope = scopes.enclosing()[1]
+    if is_own_super(scope, NodeKind.CODE, executor):
+        return None
+    around = call_of(scope)
+    blocks = [_block(block) for block in (args[0] if args else kwargs["code_blocks"])]
+    agent = _agent(scope, executor)
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: Operation.EXECUTE_CODE,
+        semconv.CODE_BLOCKS: len(blocks),
+    }
+    languages = dict.fromkeys(language.lower() for language, _ in blocks if language)
+    if languages:
+        attributes[semconv.CODE_LANGUAGE] = ", ".join(languages)[:64]
+    if agent is not None:
+        attributes[semconv.AGENT_NAME] = agent
+    node = scopes.start(
+        f"{Operation.EXECUTE_CODE} {agent}" if agent else Operation.EXECUTE_CODE,
+        NodeType.CODE_EXEC,
+        NodeKind.CODE,
+        attributes,
+    )
+    call = CodeCall(node, executor, around.chat if around is not None else None)
+    if content.is_recorded():
+        content.capture(node.span, semconv.CODE_SOURCE, _source(blocks))
+    node.attach()
+    return call
+
+
+def _block(block: Any) -> tuple[str, str]:
+    if isinstance(block, Sequence):
+        language, code = block
+    else:
+        language, code = block.language, block.code
+    return str(language or ""), str(code)
+
+
+def _source(blocks: Sequence[tuple[str, str]]) -> str:
+    if len(blocks) == 1:
+        return blocks[0][1]
+    return "\n\n".join(f"# {language}\n{code}" for language, code in blocks)
+
+
+def _agent(scope: Scope | None, executor: Any) -> str | None:
+    around = call_of(scope)
+    if isinstance(around, TurnCall):
+        return name_of(around.instance)
+    name = getattr(executor, "name", None)
+    return name if isinstance(name, str) else None

@@ -1,0 +1,214 @@
+"""LLM calls: ``OpenAIWrapper.create``, one span for each logical call, whatever the vendor's client tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentelemetry.trace import SpanKind
+
+from cmbagent_otel import content, semconv
+from cmbagent_otel import scope as scopes
+from cmbagent_otel.instrumentation.autogen import message as messages_of
+from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
+from cmbagent_otel.scope import Node
+from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+
+_PROVIDERS = {
+    "anthropic": "anthropic",
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "google": "gcp.gemini",
+    "groq": "groq",
+    "mistral": "mistral_ai",
+    "openai": "openai",
+    "openai_v2": "openai",
+    "responses": "openai",
+    "responses_v2": "openai",
+}
+"""AG2's ``api_type`` -> ``gen_ai.provider.name``; one that is not here is its own name."""
+_REQUEST = (
+    ("temperature", semconv.REQUEST_TEMPERATURE),
+    ("top_p", semconv.REQUEST_TOP_P),
+    ("max_tokens", semconv.REQUEST_MAX_TOKENS),
+    ("seed", semconv.REQUEST_SEED),
+)
+
+
+class ModelCall(ChatCall):
+    """A model is asked."""
+
+    __slots__ = ("attempts", "billed", "cached")
+
+    def __init__(self, node: Node, wrapper: Any, chat: Chat | None) -> None:
+        super().__init__(node, wrapper, chat)
+        self.billed: list[Mapping[str, Any]] = []
+        """Usage as AG2 read it from each answer of the vendor; several where a filter refused some."""
+        self.cached = False
+        self.attempts = 1
+
+    def returned(self, result: Any) -> None:
+        """The answer: who gave it, why it ended, and what it cost."""
+        span = self.node.span
+        attributes: dict[str, Any] = {}
+        model = getattr(result, "model", None)
+        if model:
+            attributes[semconv.RESPONSE_MODEL] = str(model)
+        response_id = getattr(result, "id", None)
+        if response_id:
+            attributes[semconv.RESPONSE_ID] = str(response_id)
+        choices = getattr(result, "choices", None) or ()
+        reasons = [str(reason) for choice in choices if (reason := getattr(choice, "finish_reason", None))]
+        if reasons:
+            attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
+        if self.cached and not self.billed:
+            attributes[semconv.LLM_CACHED] = True
+        elif self.billed:
+            self._tokens(result, attributes)
+        span.set_attributes(attributes)
+        if content.is_recorded():
+            said = [_as_dict(choice.message) for choice in choices if getattr(choice, "message", None) is not None]
+            text = messages_of.as_messages(said, finish_reason=reasons[0] if reasons else None)
+            content.keep(span, semconv.OUTPUT_MESSAGES, text)
+
+    def raised(self, error: BaseException) -> None:
+        """Answers that were billed before it went wrong."""
+        if self.billed:
+            attributes: dict[str, Any] = {}
+            self._tokens(None, attributes)
+            self.node.span.set_attributes(attributes)
+
+    def close(self, error: BaseException | None) -> None:
+        """End the span, with how often the vendor was asked if that was more than once."""
+        if self.attempts > 1:
+            self.node.span.set_attribute(semconv.LLM_ATTEMPTS, self.attempts)
+        super().close(error)
+
+    def _tokens(self, response: Any, attributes: dict[str, Any]) -> None:
+        attributes[semconv.USAGE_INPUT_TOKENS] = sum(_count(usage.get("prompt_tokens")) for usage in self.billed)
+        attributes[semconv.USAGE_OUTPUT_TOKENS] = sum(_count(usage.get("completion_tokens")) for usage in self.billed)
+        usage = getattr(response, "usage", None)
+        cached = _detail(usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
+        if cached:
+            attributes[semconv.USAGE_CACHE_READ_INPUT_TOKENS] = cached
+        reasoning = _detail(usage, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+        if reasoning:
+            attributes[semconv.USAGE_REASONING_OUTPUT_TOKENS] = reasoning
+
+
+def begin_model(
+    original: Callable[..., Any], wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ModelCall | None:
+    """A logical call; the entry of the ``config_list`` that is asked first names model and vendor."""
+    scope = scopes.enclosing()[1]
+    if is_own_super(scope, NodeKind.LLM, wrapper):
+        return None
+    chat = chat_of(scope)
+    entry = _first_entry(wrapper)
+    model = str(kwargs.get("model") or entry.get("model") or "unknown")
+    attributes: dict[str, Any] = {
+        semconv.OPERATION_NAME: Operation.CHAT,
+        semconv.REQUEST_MODEL: model,
+        semconv.PROVIDER_NAME: _provider(kwargs, entry),
+    }
+    agent = kwargs.get("agent")
+    if agent is not None:
+        attributes[semconv.AGENT_NAME] = name_of(agent)
+    for name, key in _REQUEST:
+        value = kwargs.get(name, entry.get(name))
+        if isinstance(value, int | float):
+            attributes[key] = value
+    choices = kwargs.get("n", entry.get("n"))
+    if isinstance(choices, int) and choices != 1:
+        attributes[semconv.REQUEST_CHOICE_COUNT] = choices
+    if kwargs.get("stream", entry.get("stream")):
+        attributes[semconv.REQUEST_STREAM] = True
+    _server(wrapper, attributes)
+    node = scopes.start(f"{Operation.CHAT} {model}", NodeType.LLM, NodeKind.LLM, attributes, kind=SpanKind.CLIENT)
+    call = ModelCall(node, wrapper, chat)
+    if content.is_recorded():
+        _capture_input(node, chat, agent, kwargs.get("messages") or ())
+    node.attach()
+    return call
+
+
+def look_at_usage(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """``OpenAIWrapper._update_usage``: called once for each answer, without an actual usage where it was cached."""
+    actual = kwargs["actual_usage"] if "actual_usage" in kwargs else args[0]
+    scope = scopes.scope_of()
+    call = scope.extra if scope is not None else None
+    if isinstance(call, ModelCall):
+        if actual is None:
+            call.cached = True
+        else:
+            call.billed.append(actual)
+
+
+def _first_entry(wrapper: Any) -> Mapping[str, Any]:
+    entries: Sequence[Mapping[str, Any]] = getattr(wrapper, "_config_list", None) or ({},)
+    return entries[getattr(wrapper, "_round_robin_index", 0) % len(entries)]
+
+
+def _provider(config: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    api_type = str(config.get("api_type") or entry.get("api_type") or "openai").lower()
+    return _PROVIDERS.get(api_type, api_type)
+
+
+def _server(wrapper: Any, attributes: dict[str, Any]) -> None:
+    clients = getattr(wrapper, "_clients", None)
+    client = getattr(clients[0], "_oai_client", None) if clients else None
+    url = getattr(client, "base_url", None)
+    host = getattr(url, "host", None)
+    if host:
+        attributes[semconv.SERVER_ADDRESS] = host
+        port = getattr(url, "port", None)
+        if port:
+            attributes[semconv.SERVER_PORT] = port
+    elif isinstance(url, str):
+        parts = urlsplit(url)
+        if parts.hostname:
+            attributes[semconv.SERVER_ADDRESS] = parts.hostname
+
+
+def _capture_input(node: Node, chat: Chat | None, agent: Any, messages: Any) -> None:
+    """The system prompt where it changed, and the part of the history that this agent's model has not seen."""
+    name = name_of(agent) if agent is not None else ""
+    instructions = [message for message in messages if _role(message) == "system"][:1]
+    history = [message for message in messages if _role(message) != "system"]
+    seen = chat.seen if chat is not None else {}
+    if instructions:
+        words = messages_of.plain_text(instructions[0])
+        if seen.get(f"{name} system") != words:
+            seen[f"{name} system"] = words
+            parts = [{"type": "text", "content": content.prepare(words)}]
+            content.keep(node.span, semconv.SYSTEM_INSTRUCTIONS, messages_of.to_json(parts))
+    new = messages_of.new_part(history, own_name=name, seen=seen.get(name))
+    if history:
+        seen[name] = history[-1]
+    content.keep(node.span, semconv.INPUT_MESSAGES, messages_of.as_messages(new))
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, Mapping) else None
+
+
+def _as_dict(message: Any) -> Any:
+    dump = getattr(message, "model_dump", None)
+    return dump() if dump is not None else message
+
+
+def _count(tokens: Any) -> int:
+    return tokens if isinstance(tokens, int) else 0
+
+
+def _detail(usage: Any, groups: tuple[str, ...], name: str) -> int:
+    for group in groups:
+        details = usage.get(group) if isinstance(usage, Mapping) else getattr(usage, group, None)
+        value = details.get(name) if isinstance(details, Mapping) else getattr(details, name, None)
+        if isinstance(value, int):
+            return value
+    return 0

@@ -1,0 +1,146 @@
+"""The life of a hooked call: begin, the original exactly once, end; our own faults never reach the program."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from opentelemetry import context as context_api
+
+from cmbagent_otel.instrumentation.health import fault
+from cmbagent_otel.scope import Node
+
+_SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils does
+_LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
+
+
+class Switch:
+    """Whether the wrappers of an instrumentor do anything; off, those that leaked pass through."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = False
+
+
+class Call:
+    """A call that is being traced. What a hook adds to its end goes into :meth:`returned` and :meth:`raised`."""
+
+    __slots__ = ("function", "node")
+
+    def __init__(self, node: Node, function: Callable[..., Any] | None = None) -> None:
+        self.node = node
+        self.function = function
+        """What to call in place of the original; None calls the original."""
+
+    def returned(self, result: Any) -> None:
+        """Record what the original returned."""
+
+    def raised(self, error: BaseException) -> None:
+        """Record what the original raised, beyond what :meth:`close` does."""
+
+    def close(self, error: BaseException | None) -> None:
+        """End the span."""
+        self.node.end(error)
+
+
+Begin: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Call | None]
+"""``begin(original, instance, args, kwargs)``: the traced call, or None to let this one pass."""
+Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+def suppressed() -> bool:
+    """Whether OpenTelemetry's context asks for no instrumentation here."""
+    current = context_api.get_current()
+    return bool(current.get(_SUPPRESS_KEY) or current.get(_LEGACY_SUPPRESS_KEY))
+
+
+def around(begin: Begin, switch: Switch) -> Wrapper:
+    """A wrapper of a plain function."""
+
+    def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _begin(begin, original, instance, args, kwargs) if switch.on and not suppressed() else None
+        if call is None:
+            return original(*args, **kwargs)
+        try:
+            result = (call.function or original)(*args, **kwargs)
+        except BaseException as error:
+            _end(call, None, error)
+            raise
+        _end(call, result, None)
+        return result
+
+    return wrapper
+
+
+def around_async(begin: Begin, switch: Switch) -> Wrapper:
+    """A wrapper of a coroutine function; the call begins when it is awaited."""
+
+    async def traced(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = _begin(begin, original, instance, args, kwargs) if switch.on and not suppressed() else None
+        if call is None:
+            return await original(*args, **kwargs)
+        try:
+            result = await (call.function or original)(*args, **kwargs)
+        except BaseException as error:
+            _end(call, None, error)
+            raise
+        _end(call, result, None)
+        return result
+
+    def wrapper(
+        original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Awaitable[Any]:
+        return traced(original, instance, args, kwargs)
+
+    return wrapper
+
+
+Look: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] | None]
+"""``look(instance, args, kwargs)``: looks at a call that gets no span; may return what is to look at its result."""
+
+
+def watching(look: Look, switch: Switch) -> Wrapper:
+    """A wrapper that only looks."""
+
+    def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        then = None
+        if switch.on and not suppressed():
+            try:
+                then = look(instance, args, kwargs)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+                fault(look.__qualname__, problem)
+        if then is None:
+            return original(*args, **kwargs)
+        result = original(*args, **kwargs)
+        try:
+            then(result)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+            fault(f"{look.__qualname__} result", problem)
+        return result
+
+    return wrapper
+
+
+def _begin(
+    begin: Begin, original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call | None:
+    try:
+        return begin(original, instance, args, kwargs)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+        fault(begin.__qualname__, problem)
+        return None
+
+
+def _end(call: Call, result: Any, error: BaseException | None) -> None:
+    try:
+        if error is None:
+            call.returned(result)
+        else:
+            call.raised(error)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+        fault(f"{type(call).__qualname__} end", problem)
+    try:
+        call.close(error)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+        fault(f"{type(call).__qualname__} close", problem)
