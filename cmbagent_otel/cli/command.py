@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,24 +20,23 @@ def run_command(command: Sequence[str], overrides: Mapping[str, str], trigger: T
 
     A signal that ends the command ends us too, so that the exit status is the same.
     """
-    found = shutil.which(command[0])
-    if found is None:
+    if not os.access(command[0], os.X_OK):
         sys.stderr.write(
-            f"cmbagent-otel: there is no file {command[0]!r}, and no such command on PATH. "
+            f"cmbagent-otel: there is no file {command[0]!r} that can be run, and no such command on PATH. "
             "For a module of Python write: cmbagent-otel run -m MODULE.\n"
         )
         return 2
     environment = settings.child_environment({settings.variable_of(name): value for name, value in overrides.items()})
     if trigger is None:
-        os.execve(found, list(command), environment)  # noqa: S606 - no shell is wanted
-    return _around(found, command, environment, trigger)
+        os.execve(command[0], list(command), environment)  # noqa: S606 - no shell is wanted
+    return _around(command, environment, trigger)
 
 
-def _around(found: str, command: Sequence[str], environment: Mapping[str, str], trigger: Trigger) -> int:
+def _around(command: Sequence[str], environment: Mapping[str, str], trigger: Trigger) -> int:
     from cmbagent_otel.composition import child_env, shutdown
 
     trigger.start_now()
-    child = subprocess.Popen([*command], executable=found, env={**environment, **child_env()})
+    child = subprocess.Popen([*command], env={**environment, **child_env()})
     # Ctrl-C reaches the child too, and how it ends is for the child to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))

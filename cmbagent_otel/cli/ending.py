@@ -25,19 +25,37 @@ def flush_on_sigterm() -> None:
     """Write what is queued before SIGTERM ends the process, where the program leaves SIGTERM at its default."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         return
-    owner = os.getpid()
+    signal.signal(signal.SIGTERM, _end)
+    # Forked children keep the default. A signal sent to one before Python has set it up would be forgotten by
+    # a handler, so it has to wait until the default is back.
+    os.register_at_fork(before=_hold_sigterm, after_in_parent=_release_sigterm, after_in_child=_begin_child)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        signal.signal(number, signal.SIG_DFL)
-        if os.getpid() == owner:
-            # Not on this thread: it may hold the very lock that flushing needs.
-            flushing = threading.Thread(target=_shut_down, args=(Terminated("SIGTERM"),), daemon=True)
-            flushing.start()
-            flushing.join(_FLUSH_SECONDS)
-        os.kill(os.getpid(), number)
 
-    signal.signal(signal.SIGTERM, end)
+_mask = threading.local()
+
+
+def _hold_sigterm() -> None:
+    _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _release_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+
+
+def _begin_child() -> None:
+    if signal.getsignal(signal.SIGTERM) is _end:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _release_sigterm()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(number, signal.SIG_DFL)
+    # Not on this thread: it may hold the very lock that flushing needs.
+    flushing = threading.Thread(target=_shut_down, args=(Terminated("SIGTERM"),), daemon=True)
+    flushing.start()
+    flushing.join(_FLUSH_SECONDS)
+    os.kill(os.getpid(), number)
 
 
 def _shut_down(error: BaseException) -> None:

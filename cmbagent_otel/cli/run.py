@@ -67,8 +67,10 @@ def run(arguments: Sequence[str]) -> None:
     """Run what the arguments name; returns when the program comes to its end, and raises what it raises."""
     invocation = _parse(list(arguments))
     trigger = Trigger(invocation.name, invocation.overrides, started_at=time.time_ns())
-    if not invocation.is_module and not is_python_program(invocation.target):
-        _command(invocation, trigger)
+    if not invocation.is_module:
+        invocation = invocation._replace(target=_on_path(invocation.target))
+        if not is_python_program(invocation.target):
+            _command(invocation, trigger)
     if invocation.propagate:
         trigger.start_now()
         trigger.propagate()
@@ -78,6 +80,16 @@ def run(arguments: Sequence[str]) -> None:
         run_module(invocation.target, invocation.arguments)
     else:
         run_path(invocation.target, invocation.arguments)
+
+
+def _on_path(name: str) -> str:
+    """Where the shell would find a command of that name; the name itself where it is a file here, or not found."""
+    if "/" not in name and not os.path.exists(name):  # noqa: PTH110
+        for folder in os.get_exec_path():
+            path = f"{folder}/{name}"
+            if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+                return path
+    return name
 
 
 def is_python_program(path: str) -> bool:

@@ -29,7 +29,7 @@ class Scene:
         self.edges: list[EdgeRow] = []
         self.metas: dict[str, dict[str, Any]] = {}
 
-    def add(  # noqa: PLR0913 - a row has many columns
+    def add(
         self,
         node_id: str,
         node_type: str,

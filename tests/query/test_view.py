@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cmbagent_otel.query.build import build_view
@@ -261,7 +263,7 @@ def test_a_run_without_nodes_has_a_view() -> None:
 
 def test_the_rows_of_cmbagent_itself_are_phases_and_steps_in_their_order() -> None:
     scene = Scene("executing")
-    bare = {"at": None, "to": None, "trace_id": None, "name": None}
+    bare: dict[str, Any] = {"at": None, "to": None, "trace_id": None, "name": None}
     scene.add("n2", "agent", order_index=1, agent="engineer", status="pending", meta={"id": "step_1"}, **bare)
     scene.add("n1", "planning", order_index=0, agent="planner", meta={"id": "planning", "label": "Planning"}, **bare)
     scene.add("n3", "terminator", order_index=2, status="pending", **bare)

@@ -20,9 +20,9 @@ NOW = START + 1000 * SECOND
 maybe_time = st.none() | st.integers(0, 60).map(lambda seconds: START + seconds * SECOND)
 maybe_id = st.none() | st.sampled_from([*IDS, "gone"])
 hostile = st.sampled_from(["", "plain", "\x1b[2J\x1b]0;title\x07", "<img src=x>", "a\nb", "\ud800", "x" * 300])
+calls = ["llm", "tool", "code_exec", "approval", "speaker_selection", "holodeck"]
 types = st.sampled_from(
-    ["workflow", "planning", "step", "branch_point", "agent", "sub_agent", "llm", "tool", "code_exec", "approval"]
-    + ["speaker_selection", "chat", "span", "placeholder", "holodeck"]
+    ["workflow", "planning", "step", "branch_point", "agent", "sub_agent", "chat", "span", "placeholder", *calls]
 )
 statuses = st.sampled_from(["pending", "running", "waiting_approval", "interrupted", "completed", "failed", "odd"])
 
