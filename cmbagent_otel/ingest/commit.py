@@ -1,0 +1,193 @@
+"""Group commit: requests that wait together are written in one transaction, and each is answered after it.
+
+One thread owns the database. While it commits, requests gather; then it takes all that have gathered, up to
+a bound. So a busy sink makes few large transactions, and an idle one makes each at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from cmbagent_otel.errors import CmbagentOtelError, StoreUnavailableError
+from cmbagent_otel.ingest.counters import Count, Counters
+from cmbagent_otel.ingest.replies import unavailable
+from cmbagent_otel.settings import Settings
+from cmbagent_otel.spans.record import Heartbeat, Record
+from cmbagent_otel.store.engine import open_engine
+from cmbagent_otel.store.migrate import ensure_schema
+from cmbagent_otel.store.sweep import sweep
+from cmbagent_otel.store.writer import Writer
+
+_logger = logging.getLogger(__name__)
+
+_GROUP = 4096
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 10.0
+_SWEEP_EVERY = 30.0
+
+
+class _Waiting(NamedTuple):
+    records: Sequence[Record]
+    done: Future[None]
+
+
+class Committer:
+    """The thread that writes. ``submit`` may be called from any thread between ``start`` and ``stop``."""
+
+    def __init__(self, settings: Settings, counters: Counters, waiting_limit: int) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._limit = waiting_limit
+        self._waiting: deque[_Waiting] = deque()
+        self._count = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._writer: Writer | None = None
+        self._trouble = "the sink has not reached its database yet"
+        self._pause = 0.0
+        self._closed_until = 0.0
+        self._sweep_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="cmbagent-otel-sink-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write, and to look for the database."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then let go of the database."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now; empty when all is well."""
+        return self._trouble
+
+    def submit(self, records: Sequence[Record]) -> Future[None]:
+        """Have ``records`` written; done once they are committed.
+
+        The future raises :class:`StoreUnavailableError` where they were not; sent again, they may be.
+
+        Raises:
+            Refusal: 503, when the database is away or too much waits for it.
+        """
+        with self._changed:
+            if (left := self._closed_until - time.monotonic()) > 0:
+                raise unavailable(self._trouble, max(1, round(left)))
+            if self._count + len(records) > self._limit and self._count:
+                raise unavailable("too many records wait for the database", 1)
+            waiting = _Waiting(records, Future())
+            self._waiting.append(waiting)
+            self._count += len(records)
+            self._counters.put(Count.WAITING, self._count)
+            self._changed.notify()
+        return waiting.done
+
+    def _run(self) -> None:
+        while (group := self._gather()) is not None:
+            try:
+                self._write(group)
+            except CmbagentOtelError as error:
+                self._failed(group, error)
+            except Exception as error:
+                _logger.exception("cmbagent-otel: the sink could not write %s records", sum(map(_size, group)))
+                self._failed(group, error)
+        self._close()
+
+    def _gather(self) -> list[_Waiting] | None:
+        """What is to be written now: nothing when it is only time to look after the database, None at the end."""
+        with self._changed:
+            if not self._waiting and not self._stopping:
+                self._changed.wait(_FIRST_PAUSE if self._trouble else _SWEEP_EVERY)
+            if not self._waiting and self._stopping:
+                return None
+            group = [self._waiting.popleft()] if self._waiting else []
+            size = sum(map(_size, group))
+            while self._waiting and size + _size(self._waiting[0]) <= _GROUP:
+                group.append(self._waiting.popleft())
+                size += _size(group[-1])
+            self._count -= size
+            self._counters.put(Count.WAITING, self._count)
+            return group
+
+    def _write(self, group: list[_Waiting]) -> None:
+        if not group and time.monotonic() < self._closed_until:
+            return
+        writer = self._open()
+        if group:
+            records = [record for waiting in group for record in waiting.records]
+            began = time.monotonic()
+            result = writer.write(records)
+            self._counters.add(Count.COMMIT_SECONDS, time.monotonic() - began)
+            self._counters.add(Count.COMMITS)
+            self._counters.add(Count.WRITTEN, len(records) - result.put_aside)
+            self._counters.add(Count.PUT_ASIDE, result.put_aside)
+            self._count_lag(records)
+            for waiting in group:
+                waiting.done.set_result(None)
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY
+            sweep(writer.engine)
+
+    def _open(self) -> Writer:
+        if self._writer is None:
+            engine = open_engine(self._settings.resolved_database_url)
+            try:
+                ensure_schema(engine)
+            except BaseException:
+                engine.dispose()
+                raise
+            self._writer = Writer(engine, content=self._settings.content_recorded)
+            self._trouble = ""
+            self._pause = 0.0
+            self._counters.put(Count.READY, 1)
+        return self._writer
+
+    def _failed(self, group: list[_Waiting], error: Exception) -> None:
+        """Refuse this group and all that waits, and everything for a while: each will be sent again."""
+        self._close()
+        words = (
+            str(error) if isinstance(error, CmbagentOtelError) else f"{type(error).__name__} in the sink, see its log"
+        )
+        if words != self._trouble:
+            _logger.error("cmbagent-otel: %s", words)
+        with self._changed:
+            self._trouble = words
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._closed_until = time.monotonic() + self._pause
+            refused = [*group, *self._waiting]
+            self._waiting.clear()
+            self._count = 0
+            self._counters.put(Count.WAITING, 0)
+        for waiting in refused:
+            if not waiting.done.done():
+                waiting.done.set_exception(StoreUnavailableError(words))
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        self._counters.put(Count.READY, 0)
+        if writer is not None:
+            writer.engine.dispose()
+
+    def _count_lag(self, records: Sequence[Record]) -> None:
+        now = time.time_ns()
+        self._counters.add(Count.LAG_RECORDS, len(records))
+        self._counters.add(Count.LAG_SECONDS, sum(max(0, now - _time_of(record)) for record in records) / 1e9)
+
+
+def _size(waiting: _Waiting) -> int:
+    return len(waiting.records)
+
+
+def _time_of(record: Record) -> int:
+    if isinstance(record, Heartbeat):
+        return record.time_unix_nano
+    return record.start_time_unix_nano if record.end_time_unix_nano is None else record.end_time_unix_nano
