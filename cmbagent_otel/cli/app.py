@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
@@ -23,6 +22,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The tables: make them, bring them up to date, look at them.", no_args_is_help=True)
 app.add_typer(db, name="db")
+
+# Typer brings its own copy of click, and older ones use the installed click: the class is found either way.
+_Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 
 Database = Annotated[
     str | None,
@@ -45,9 +47,9 @@ def start() -> None:
         sys.stdout.flush()
     except CmbagentOtelError as error:
         _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
-    except click.ClickException as error:
+    except _Misuse as error:
         _usage(error)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read has gone, as `head` does; nothing is left to say, and nobody to say it to.
@@ -63,10 +65,13 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _usage(error: click.ClickException) -> None:
+def _usage(error: Any) -> None:
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "cmbagent-otel"
     message = error.format_message().rstrip()
+    if "\n" in message:  # no arguments at all: the message is the help
+        typer.echo(message)
+        sys.exit(0)
     if message:
         stop = "" if message.endswith((".", "?", "!", ")")) else "."
         _fail(f"{message}{stop} `{where} --help` says what there is.", 2)
@@ -131,12 +136,83 @@ def show(
 
 
 @app.command()
-def doctor(
-    with_database: Annotated[bool, typer.Option("--db", help="Look into the tables too: sizes, growth, gaps.")] = False,
-    database: Database = None,
-    json: Json = False,
-) -> None:
+def doctor(*, database: Database = None, json: Json = False) -> None:
     """Say what is set, installed, reachable and lost, and how to mend it; exit code 1 when something needs mending."""
     from cmbagent_otel.cli.doctor import examine
 
-    raise typer.Exit(examine(database, with_database=with_database, json=json))
+    raise typer.Exit(examine(database, json=json))
+
+
+@app.command()
+def export(
+    name: Run = "last",
+    *,
+    form: Annotated[str, typer.Option("--format", "-f", help="json, mermaid or dot.")] = "json",
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of the screen.")] = None,
+    database: Database = None,
+) -> None:
+    """Write a run as JSON, Mermaid or DOT."""
+    from cmbagent_otel.cli import commands
+
+    commands.export(database, name, form, output)
+
+
+@db.command("upgrade")
+def db_upgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go to.")] = "head", *, database: Database = None
+) -> None:
+    """Make the tables, or bring them up to date."""
+    from cmbagent_otel.cli import db as tables
+
+    tables.upgrade(database, revision)
+
+
+@db.command("downgrade")
+def db_downgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go back to; 'base' takes our tables away.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: Database = None,
+) -> None:
+    """Take the tables back to an earlier revision."""
+    from cmbagent_otel.cli import db as tables
+
+    if not yes:
+        typer.confirm("Columns and tables of later revisions go, with what is in them. Go on?", abort=True)
+    tables.downgrade(database, revision)
+
+
+@db.command("current")
+def db_current(*, database: Database = None, json: Json = False) -> None:
+    """Say at which revision the tables are."""
+    from cmbagent_otel.cli import db as tables
+
+    tables.current(database, json=json)
+
+
+@db.command("check")
+def db_check(*, database: Database = None, json: Json = False) -> None:
+    """Exit with 1 unless the tables are those of this version."""
+    from cmbagent_otel.cli import db as tables
+
+    raise typer.Exit(tables.check(database, json=json))
+
+
+@db.command("sql")
+def db_sql(
+    dialect: Annotated[str, typer.Argument(help="postgresql or sqlite.")] = "postgresql",
+    *,
+    down: Annotated[bool, typer.Option("--down", help="The way back instead.")] = False,
+) -> None:
+    """Print the migrations as SQL, for a database's administrator."""
+    from cmbagent_otel.cli import db as tables
+
+    tables.sql(dialect, down=down)
+
+
+@db.command("sweep")
+def db_sweep(*, database: Database = None) -> None:
+    """Close the runs whose owner is gone, as interrupted."""
+    from cmbagent_otel.cli import db as tables
+
+    tables.sweep(database)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 from rich.text import Text
 
@@ -10,10 +12,12 @@ from cmbagent_otel import settings
 from cmbagent_otel.cli import runs as runs_table
 from cmbagent_otel.cli.render import head
 from cmbagent_otel.cli.show import Filter, Line, lines
-from cmbagent_otel.cli.terminal import UNLIMITED, out, print_json, say
+from cmbagent_otel.cli.terminal import UNLIMITED, out, print_json, say, tell
+from cmbagent_otel.errors import SettingsError
 from cmbagent_otel.query import words
 from cmbagent_otel.query.database import Reader
-from cmbagent_otel.query.document import run_document, runs_document
+from cmbagent_otel.query.document import run_document, runs_document, to_json
+from cmbagent_otel.query.export import FORMATS
 from cmbagent_otel.query.load import load_view
 from cmbagent_otel.query.runs import list_runs
 
@@ -59,6 +63,23 @@ def show(database: str | None, name: str, wanted: Filter, *, json: bool) -> None
     if view.hidden and not wanted.hidden:
         say()
         say(Text(f"{words.plural(view.hidden, 'span')} of other libraries hidden; --all shows them.", "dim"))
+
+
+def export(database: str | None, name: str, form: str, output: str | None) -> None:
+    """``export``."""
+    writers = {"json": lambda view: f"{to_json(run_document(view))}\n", **FORMATS}
+    if form not in writers:
+        raise SettingsError(f"There is no format {form!r}; use one of {', '.join(writers)}.")
+    with opened(database) as reader:
+        text = writers[form](load_view(reader, name))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{output} can't be written: {error.strerror}. Name another file with --output.") from None
+    tell(f"Written to {output}.")
 
 
 def print_lines(found: list[Line]) -> None:

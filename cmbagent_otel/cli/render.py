@@ -11,7 +11,7 @@ from cmbagent_otel.query.kinds import OTHER, PLACEHOLDER
 from cmbagent_otel.query.totals import Totals
 from cmbagent_otel.query.view import STALE, Node, RunView
 from cmbagent_otel.query.words import one_line
-from cmbagent_otel.semconv import NodeKind, RedoReason, Status
+from cmbagent_otel.semconv import NodeKind, Status
 
 MARKS: Mapping[str, tuple[str, str]] = {
     Status.COMPLETED: ("✓", "green"),
@@ -49,14 +49,6 @@ def status_words(status: str, silent_seconds: float = 0.0) -> str:
     if status == Status.WAITING_APPROVAL:
         return "waiting for approval"
     return one_line(status)
-
-
-def why(attempt: Node) -> str:
-    """``redo after failure: <hypothesis>``."""
-    reason = one_line(attempt.meta.get("reason") or "")
-    after = f" after {reason}" if reason in (RedoReason.FAILURE, RedoReason.FEEDBACK) else ""
-    hypothesis = one_line(attempt.meta.get("hypothesis") or attempt.meta.get("description") or "")
-    return f"redo{after}: {hypothesis}" if hypothesis else f"redo{after}"
 
 
 def title(node: Node) -> Text:

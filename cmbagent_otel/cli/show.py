@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from cmbagent_otel.cli.render import figures, mark, remarks, title, why
+from cmbagent_otel.cli.render import figures, mark, remarks, title
+from cmbagent_otel.query.export import redo_words
 from cmbagent_otel.query.view import Node, RunView, visible
 from cmbagent_otel.semconv import NodeKind, Status
 
@@ -59,7 +60,7 @@ def _tree(view: RunView, tops: list[Node], shown: Callable[[list[Node]], list[No
     while stack:
         node, lead, rail, depth = stack.pop()
         if node.step is not None and node.step.attempts[0] is not node:
-            yield Line(Text.assemble((f"{rail}↻ ", "yellow"), (why(node), "yellow")), ("", "", ""))
+            yield Line(Text.assemble((f"{rail}↻ ", "yellow"), (redo_words(node), "yellow")), ("", "", ""))
         yield Line(
             Text.assemble((lead, "dim"), mark(node.status), " ", title(node), remarks(node, view)),
             figures(node, view.now_unix_nano),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -26,8 +27,8 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = open_engine(url, read_only=True)
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.engine = open_engine(url, read_only=True)
+        self.name = self.engine.url.render_as_string(hide_password=True)
         """The URL as people may see it: without its password."""
         path = sqlite_path(url)
         if path is not None and not path.exists():
@@ -46,7 +47,7 @@ class Reader:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -57,13 +58,27 @@ class Reader:
             SchemaOutOfDateError: its tables are missing or of another version.
             StoreError: it refused for another reason.
         """
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except (OperationalError, ProgrammingError) as error:
-            raise _told(error, self.name) from error
-        except DBAPIError as error:
-            raise StoreError(f"{self.name} refused to answer: {_reason(error)}") from error
+        with telling(self.name), self.engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def telling(name: str) -> Iterator[None]:
+    """Tell what the database called ``name`` refuses in our own words.
+
+    Raises:
+        StoreUnavailableError: the database is away.
+        SchemaOutOfDateError: its tables are missing or of another version.
+        StoreError: it refused for another reason.
+    """
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as error:
+        raise _told(error, name) from error
+    except DBAPIError as error:
+        raise StoreError(f"{name} refused to answer: {_reason(error)}") from error
+    except CommandError as error:
+        raise StoreError(f"{error}. `cmbagent-otel db current` says where the tables are.") from error
 
 
 def sqlite_path(url: str) -> Path | None:
