@@ -48,7 +48,7 @@ class Live:
             if before < started_at <= now + HELD_BACK_NANO:
                 break
             span = self._started.popleft()
-            if span.end_time is None:
+            if span.end_time is None and semconv.ABANDONED not in (span.attributes or {}):
                 record = from_sdk(span)
                 if record is not None:
                     records.append(record)

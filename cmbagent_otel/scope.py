@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from typing import Any
@@ -34,6 +35,8 @@ from cmbagent_otel.spans.record import default_run_id, node_id
 from cmbagent_otel.version import __version__
 
 _SCOPE_KEY = context_api.create_key("cmbagent-otel-scope")
+_ABANDONED_WITHIN_NANO = 250_000_000
+"""Well before a start record is sent."""
 _NOT_ERRORS: tuple[type[BaseException], ...] = (GeneratorExit,)
 
 
@@ -79,7 +82,7 @@ class Siblings:
 class Scope:
     """What the context says of the innermost node of ours."""
 
-    __slots__ = ("_siblings", "agent_node_id", "extra", "in_agent", "kind", "max_redos", "run_id", "session_id")
+    __slots__ = ("_siblings", "extra", "has_children", "in_agent", "kind", "max_redos", "run_id", "session_id")
 
     def __init__(
         self,
@@ -100,6 +103,8 @@ class Scope:
         """The limit of redos that the program itself set."""
         self.extra = extra
         """What an instrumentor keeps for the spans below, such as the state of a chat."""
+        self.has_children = False
+        """A span of ours has begun here."""
         self._siblings: Siblings | None = None
 
     @property
@@ -144,6 +149,18 @@ class Node:
             self.span.end()
         finally:
             self.leave()
+
+    def abandon(self) -> bool:
+        """Let it be as if it had never begun: the span is not ended, so no exporter gets it.
+
+        Only where nobody knows of it yet: it has children neither, nor has its start record been sent.
+        """
+        started = getattr(self.span, "start_time", None)
+        if self.scope.has_children or started is None or time.time_ns() - started > _ABANDONED_WITHIN_NANO:
+            return False
+        self.span.set_attribute(semconv.ABANDONED, True)  # noqa: FBT003 - an attribute's value
+        self.leave()
+        return True
 
     def leave(self) -> None:
         """Let what was current before :meth:`attach` be so again; the span goes on."""
@@ -281,6 +298,7 @@ def start(
     elif scope is None:
         scope = scope_of(context)
     if scope is not None:
+        scope.has_children = True
         run_id, session_id = scope.run_id, scope.session_id
     stated: dict[str, Any] = {semconv.NODE_TYPE: node_type, semconv.NODE_KIND: node_kind}
     if run_id is not None:

@@ -20,6 +20,7 @@ EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
 PROCESS_EXIT_CODE = "process.exit.code"
+HTTP_STATUS_CODE = "http.response.status_code"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 SERVICE_NAME = "service.name"
@@ -95,6 +96,8 @@ STEP_GOAL = "cmbagent.step.goal"
 STEP_ATTEMPT = "cmbagent.step.attempt"
 """Counted from 1: the step itself is attempt 1, its first redo attempt 2."""
 STEP_SUMMARY = "cmbagent.step.summary"
+ABANDONED = "cmbagent.abandoned"
+"""On a span that came to nothing and never ends; nobody is told of its start."""
 
 # -- cmbagent: redo ----------------------------------------------------------------------------------
 REDO_NUMBER = "cmbagent.redo.number"
@@ -152,6 +155,11 @@ MESSAGE_ROLE = "cmbagent.message.role"
 MESSAGE_CONTENT = "cmbagent.message.content"
 HANDOFF_SOURCE_AGENT = "cmbagent.handoff.source_agent"
 HANDOFF_TARGET_AGENT = "cmbagent.handoff.target_agent"
+
+LLM_ATTEMPT_EVENT = "cmbagent.llm.attempt"
+"""On a model call: an attempt that failed, so that the vendor's client, or AG2, tried again."""
+LLM_ATTEMPT_NUMBER = "cmbagent.llm.attempt.number"
+"""Counted from 1."""
 
 # -- cmbagent: log records (start records and heartbeats on the OTLP leg) -------------------------------
 LOG_SPAN_START = "cmbagent.span.start"

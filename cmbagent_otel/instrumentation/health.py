@@ -58,3 +58,9 @@ def fault(where: str, error: Exception) -> None:
         first = _faults[where] == 1
     if first:
         _logger.debug("tracing failed in %s; the program goes on without it", where, exc_info=error)
+
+
+def reset() -> None:
+    """Forget the faults, as in a new process; for tests."""
+    with _lock:
+        _faults.clear()

@@ -118,6 +118,8 @@ class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
             Point(_AGENT, "ConversableAgent.a_generate_oai_reply", carried_into_executor(switch)),
             Point("autogen.oai.client", "OpenAIWrapper.create", self._sync(model.begin_model)),
             Point("autogen.oai.client", "OpenAIWrapper._update_usage", watching(model.look_at_usage, switch)),
+            Point("autogen.oai.client", "OpenAIClient.create", model.noting_failure(switch)),
+            Point("openai._base_client", "SyncAPIClient._sleep_for_retry", watching(model.look_at_retry, switch)),
             Point(_GROUP, "GroupChat._auto_select_speaker", self._sync(selection.begin_selection)),
             Point(_GROUP, "GroupChat.a_auto_select_speaker", self._async(selection.begin_selection)),
             Point(

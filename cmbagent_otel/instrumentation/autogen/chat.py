@@ -8,7 +8,7 @@ from typing import Any
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.instrumentation.autogen.kinds import MANAGER, kind_of, name_of
-from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of
+from cmbagent_otel.instrumentation.autogen.state import Chat, Conversation, call_of, is_own_super
 from cmbagent_otel.scope import Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 
@@ -17,26 +17,19 @@ _CHATS = "initiate_chats"
 
 def begin_chat(
     original: Callable[..., Any], sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> ChatCall | None:
+) -> Conversation | None:
     """``ConversableAgent.initiate_chat`` and its async twin."""
     recipient = args[0] if args else kwargs.get("recipient")
     scope = scopes.enclosing()[1]
     if scope is not None and scope.kind == NodeKind.SPEAKER_SELECTION:
         return None  # AG2's own chat about who speaks next
     around = call_of(scope)
-    if (
-        scope is not None
-        and scope.kind == NodeKind.CHAT
-        and around is not None
-        and around.instance is sender
-        and around.chat is not None
-        and around.chat.recipient is recipient
-    ):
-        return None  # an override of initiate_chat calls its super()
+    if is_own_super(scope, NodeKind.CHAT, sender) and around is not None and _is_with(around.chat, recipient):
+        return None
     return open_chat(sender, recipient)
 
 
-def open_chat(sender: Any, recipient: Any) -> ChatCall:
+def open_chat(sender: Any, recipient: Any) -> Conversation:
     """A chat that ``sender`` opens with ``recipient``, named after the recipient."""
     name = name_of(recipient)
     attributes = {
@@ -47,14 +40,18 @@ def open_chat(sender: Any, recipient: Any) -> ChatCall:
     if kind_of(recipient) is MANAGER:
         attributes[semconv.CHAT_MANAGER] = name
     node = scopes.start(f"{Operation.INVOKE_WORKFLOW} {name}", NodeType.CHAT, NodeKind.CHAT, attributes)
-    call = ChatCall(node, sender, Chat(recipient))
+    call = Conversation(node, sender, Chat(recipient))
     node.attach()
     return call
 
 
+def _is_with(chat: Chat | None, recipient: Any) -> bool:
+    return chat is not None and chat.recipient is recipient
+
+
 def begin_chats(
     original: Callable[..., Any], sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> ChatCall | None:
+) -> Conversation | None:
     """``initiate_chats`` and its async twin, as methods and as functions: a span around the chats of the queue.
 
     Inside a turn the turn already holds nested chats together.
@@ -68,11 +65,11 @@ def begin_chats(
         semconv.CHAT_NAME: _CHATS,
     }
     node = scopes.start(f"{Operation.INVOKE_WORKFLOW} {_CHATS}", NodeType.CHAT, NodeKind.CHAT, attributes)
-    call = ChatCall(node, sender, None)
+    call = Conversation(node, sender, None)
     node.attach()
     return call
 
 
 def _is_queue(scope: Scope) -> bool:
     around = call_of(scope)
-    return scope.kind == NodeKind.CHAT and around is not None and around.chat is None
+    return isinstance(around, Conversation) and around.chat is None

@@ -13,7 +13,7 @@ from opentelemetry.trace import Span
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen.kinds import USER, kind_of, name_of
-from cmbagent_otel.instrumentation.autogen.state import chat_of
+from cmbagent_otel.instrumentation.autogen.state import chat_within
 from cmbagent_otel.semconv import NodeKind
 
 _OVERHEAD = 64
@@ -31,7 +31,7 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if silent and request_reply is False:
         return
     context, scope = scopes.enclosing()
-    chat = chat_of(scope)
+    chat = chat_within(scope)
     if chat is not None and chat.speaker is sender:
         chat.speaker = None  # its turn has recorded the message
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
+from cmbagent_otel.instrumentation.calls import Switch, Wrapper
+from cmbagent_otel.instrumentation.health import fault
 from cmbagent_otel.scope import Node
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 
@@ -42,19 +45,31 @@ _REQUEST = (
 class ModelCall(ChatCall):
     """A model is asked."""
 
-    __slots__ = ("attempts", "billed", "cached")
+    __slots__ = ("billed", "cached", "failures")
 
     def __init__(self, node: Node, wrapper: Any, chat: Chat | None) -> None:
         super().__init__(node, wrapper, chat)
         self.billed: list[Mapping[str, Any]] = []
         """Usage as AG2 read it from each answer of the vendor; several where a filter refused some."""
         self.cached = False
-        self.attempts = 1
+        self.failures = 0
+
+    def attempt_failed(self, error_type: str, status_code: int | None) -> None:
+        """The vendor did not answer; it may be asked again."""
+        self.failures += 1
+        attributes: dict[str, Any] = {semconv.LLM_ATTEMPT_NUMBER: self.failures, semconv.ERROR_TYPE: error_type}
+        if status_code is not None:
+            attributes[semconv.HTTP_STATUS_CODE] = status_code
+        self.node.span.add_event(semconv.LLM_ATTEMPT_EVENT, attributes)
 
     def returned(self, result: Any) -> None:
         """The answer: who gave it, why it ended, and what it cost."""
         span = self.node.span
         attributes: dict[str, Any] = {}
+        entry = _entry(self.instance, getattr(result, "config_id", None))
+        if entry is not None:
+            attributes[semconv.REQUEST_MODEL] = str(entry.get("model") or "unknown")
+            attributes[semconv.PROVIDER_NAME] = _provider({}, entry)
         model = getattr(result, "model", None)
         if model:
             attributes[semconv.RESPONSE_MODEL] = str(model)
@@ -84,8 +99,9 @@ class ModelCall(ChatCall):
 
     def close(self, error: BaseException | None) -> None:
         """End the span, with how often the vendor was asked if that was more than once."""
-        if self.attempts > 1:
-            self.node.span.set_attribute(semconv.LLM_ATTEMPTS, self.attempts)
+        attempts = self.failures + (error is None)
+        if attempts > 1:
+            self.node.span.set_attribute(semconv.LLM_ATTEMPTS, attempts)
         super().close(error)
 
     def _tokens(self, response: Any, attributes: dict[str, Any]) -> None:
@@ -139,13 +155,55 @@ def begin_model(
 def look_at_usage(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """``OpenAIWrapper._update_usage``: called once for each answer, without an actual usage where it was cached."""
     actual = kwargs["actual_usage"] if "actual_usage" in kwargs else args[0]
+    call = _current()
+    if call is None:
+        return
+    if actual is None:
+        call.cached = True
+    else:
+        call.billed.append(actual)
+
+
+def look_at_retry(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """``SyncAPIClient._sleep_for_retry`` of the OpenAI library: an attempt has failed, and there will be another."""
+    call = _current()
+    if call is None:
+        return
+    status_code = getattr(kwargs.get("response"), "status_code", None)
+    problem = sys.exception()
+    if status_code is not None:
+        call.attempt_failed(str(status_code), status_code)
+    else:
+        call.attempt_failed(scopes.type_name(problem) if problem is not None else "_OTHER", None)
+
+
+def noting_failure(switch: Switch) -> Wrapper:
+    """Wrapper of ``OpenAIClient.create``: its last attempt has failed; AG2 may go on with the next of its configs."""
+
+    def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            try:
+                call = _current() if switch.on else None
+                if call is not None:
+                    call.attempt_failed(scopes.type_name(error), getattr(error, "status_code", None))
+            except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+                fault("noting_failure", problem)
+            raise
+
+    return wrapper
+
+
+def _current() -> ModelCall | None:
     scope = scopes.scope_of()
     call = scope.extra if scope is not None else None
-    if isinstance(call, ModelCall):
-        if actual is None:
-            call.cached = True
-        else:
-            call.billed.append(actual)
+    return call if isinstance(call, ModelCall) else None
+
+
+def _entry(wrapper: Any, index: Any) -> Mapping[str, Any] | None:
+    entries = getattr(wrapper, "_config_list", None)
+    return entries[index] if isinstance(index, int) and index > 0 and entries and index < len(entries) else None
 
 
 def _first_entry(wrapper: Any) -> Mapping[str, Any]:

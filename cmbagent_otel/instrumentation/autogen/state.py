@@ -65,16 +65,20 @@ class Chat:
 
 
 class ChatCall(Call):
-    """A traced call that belongs to a chat."""
+    """A traced call of AG2."""
 
-    __slots__ = ("chat", "instance")
+    __slots__ = ("chat", "inner", "instance")
 
     def __init__(
         self, node: Node, instance: Any, chat: Chat | None, function: Callable[..., Any] | None = None
     ) -> None:
         super().__init__(node, function)
         self.instance = instance
+        """The agent, executor or model client whose method it is."""
         self.chat = chat
+        """The chat that the call is part of."""
+        self.inner: Chat | None = None
+        """What agents say within the call, without a chat of their own around it."""
         node.scope.extra = self
 
     def close(self, error: BaseException | None) -> None:
@@ -84,6 +88,12 @@ class ChatCall(Call):
         node.end(error)
 
 
+class Conversation(ChatCall):
+    """A chat under way, or a queue of chats: then it has no chat of its own."""
+
+    __slots__ = ()
+
+
 def call_of(scope: Scope | None) -> ChatCall | None:
     """The innermost call of ours around here."""
     found = scope.extra if scope is not None else None
@@ -91,14 +101,24 @@ def call_of(scope: Scope | None) -> ChatCall | None:
 
 
 def chat_of(scope: Scope | None) -> Chat | None:
-    """The chat around here."""
-    found = scope.extra if scope is not None else None
-    return found.chat if isinstance(found, ChatCall) else None
+    """The chat that what goes on here is part of."""
+    found = call_of(scope)
+    return found.chat if found is not None else None
+
+
+def chat_within(scope: Scope | None) -> Chat | None:
+    """The chat that turns and messages which begin here are part of; None where nothing of ours is around."""
+    found = call_of(scope)
+    if found is None:
+        return None
+    if isinstance(found, Conversation) and found.chat is not None:
+        return found.chat
+    if found.inner is None:
+        found.inner = Chat()
+    return found.inner
 
 
 def is_own_super(scope: Scope | None, kind: str, instance: Any) -> bool:
     """Whether the call comes from an override of the same method, already traced, by its ``super()``."""
-    if scope is None or scope.kind != kind:
-        return False
-    found = scope.extra
-    return isinstance(found, ChatCall) and found.instance is instance
+    found = call_of(scope)
+    return found is not None and scope is not None and scope.kind == kind and found.instance is instance

@@ -11,7 +11,7 @@ from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.chat import open_chat
 from cmbagent_otel.instrumentation.autogen.handoff import state_handoff
 from cmbagent_otel.instrumentation.autogen.kinds import EXECUTOR, MANAGER, USER, kind_of, name_of
-from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, Turn, call_of, is_own_super
+from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, Turn, chat_within, is_own_super
 from cmbagent_otel.instrumentation.autogen.tool import ExecutorCall
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.scope import Node
@@ -21,10 +21,12 @@ from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 class TurnCall(ChatCall):
     """An agent answers."""
 
-    __slots__ = ("chat_of_turn", "sender")
+    __slots__ = ("came_to_nothing", "chat_of_turn", "has_parent", "sender")
 
-    def __init__(self, node: Node, agent: Any, chat: Chat, sender: Any) -> None:
+    def __init__(self, node: Node, agent: Any, chat: Chat, sender: Any, *, has_parent: bool) -> None:
         super().__init__(node, agent, chat)
+        self.came_to_nothing = False
+        self.has_parent = has_parent
         self.chat_of_turn = chat
         self.sender = sender
 
@@ -32,10 +34,11 @@ class TurnCall(ChatCall):
         """The turn's message, the tools that it asks for, and who spoke last."""
         agent, chat, node = self.instance, self.chat_of_turn, self.node
         name = name_of(agent)
+        if result is None:
+            self.came_to_nothing = self.has_parent
+            return
         turn = Turn(agent, name, node.id, node.context, node.scope)
         chat.last_turn = turn
-        if result is None:
-            return
         if isinstance(result, Mapping):
             asked = [call.get("id") for call in result.get("tool_calls") or ()]
             if asked:
@@ -46,19 +49,33 @@ class TurnCall(ChatCall):
             content.keep(node.span, semconv.OUTPUT_MESSAGES, messages_of.as_messages([_said(result, name)]))
 
 
+    def close(self, error: BaseException | None) -> None:
+        """End the span; a turn that only found the chat to be over leaves none."""
+        if self.came_to_nothing and error is None and _is_all_ag2(self.instance) and self.node.abandon():
+            del self.node
+        else:
+            super().close(error)
+
+
+def _is_all_ag2(agent: Any) -> bool:
+    """Whether only functions of AG2 itself take part in the agent's turns: others may have made spans of their own."""
+    functions = [entry["reply_func"] for entry in agent._reply_func_list]  # noqa: SLF001 - there is no other list
+    functions += [hook for hooks in agent.hook_lists.values() for hook in hooks]
+    return all(str(getattr(function, "__module__", "")).startswith("autogen.") for function in functions)
+
+
 def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """A turn; of a manager the group chat that it runs, of a group's tool executor nothing but what it says."""
     scope = scopes.enclosing()[1]
-    around = call_of(scope)
+    chat = chat_within(scope)
     kind = kind_of(agent)
     sender = args[1] if len(args) > 1 else kwargs.get("sender")
     if kind is MANAGER:
-        if around is not None and around.chat is not None and around.chat.recipient is agent:
-            return None
-        return open_chat(sender, agent)
+        return None if chat is not None and chat.recipient is agent else open_chat(sender, agent)
     if scope is not None and (scope.kind == NodeKind.SPEAKER_SELECTION or is_own_super(scope, NodeKind.AGENT, agent)):
         return None
-    chat = (around.chat if around is not None else None) or Chat()
+    if chat is None:
+        chat = Chat()
     if kind is EXECUTOR:
         return ExecutorCall(agent, chat, sender)
     name = name_of(agent)
@@ -74,7 +91,7 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         NodeKind.AGENT,
         attributes,
     )
-    call = TurnCall(node, agent, chat, sender)
+    call = TurnCall(node, agent, chat, sender, has_parent=scope is not None)
     if handoff is not None:
         node.span.add_event(semconv.HANDOFF_EVENT, handoff)
     if content.is_recorded():

@@ -1,0 +1,76 @@
+"""Models: streamed, cached, tried again, by the responses API, shown images, and said odd things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autogen import Cache, OpenAIWrapper
+
+from cmbagent_otel.testing import call_tool, fail, say
+from tests.scenarios.programs.chats import ADDS, assistant, user, with_tools
+from tests.scenarios.world import World, program, seen
+
+
+@program(say("A long answer in pieces. TERMINATE"))
+def streamed_answer(world: World) -> Any:
+    teller = assistant(world, "teller", llm_config=world.llm_config(stream=True))
+    return seen(user().initiate_chat(teller, message="Tell."))
+
+
+@program(call_tool("add", {"a": 1, "b": 2}), say("3. TERMINATE"))
+def streamed_tool_call(world: World) -> Any:
+    asking, adder = with_tools(world)
+    for entry in adder.client._config_list:
+        entry["stream"] = True
+    return seen(asking.initiate_chat(adder, message="What is 1 + 2?"))
+
+
+@program(fail(500), fail(429), say("At last. TERMINATE"))
+def model_tried_again(world: World) -> Any:
+    return seen(user().initiate_chat(assistant(world, "teller"), message="Tell."))
+
+
+@program(fail(400, "no"), say("From the second. TERMINATE"))
+def second_entry_of_the_config_list(world: World) -> Any:
+    config = world.llm_config("gpt-4o")
+    config["config_list"] += world.llm_config("gpt-4o-mini")["config_list"]
+    return seen(user().initiate_chat(assistant(world, "teller", llm_config=config), message="Tell."))
+
+
+@program(say("The same. TERMINATE"), traces=2)
+def cached_answer(world: World) -> Any:
+    with Cache.disk(cache_path_root=str(world.folder / "cache")) as cache:
+        return [
+            seen(user().initiate_chat(assistant(world, "teller"), message="Tell.", cache=cache)) for _ in range(2)
+        ]
+
+
+@program(say("From the vendor's cache. TERMINATE", cached_tokens=7))
+def answer_with_cached_tokens(world: World) -> Any:
+    return seen(user().initiate_chat(assistant(world, "teller"), message="Tell."))
+
+
+@program(call_tool("odd \0 tool \ud83d"), say("nul \0 surrogate \ud83d end \U0001f600 TERMINATE"))
+def odd_text(world: World) -> Any:
+    asking, adder = with_tools(world)
+    return seen(asking.initiate_chat(adder, message="nul \0 end \U0001f600"))
+
+
+@program(say("A dot. TERMINATE"))
+def picture(world: World) -> Any:
+    message = {
+        "content": [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+        ]
+    }
+    return seen(user().initiate_chat(assistant(world, "teller"), message=message))
+
+
+@program(*ADDS)
+def model_without_an_agent(world: World) -> Any:
+    client = OpenAIWrapper(**world.llm_config())
+    return [
+        client.extract_text_or_completion_object(client.create(messages=[{"role": "user", "content": "Hello."}]))[0]
+        for _ in range(1)
+    ][0].model_dump()

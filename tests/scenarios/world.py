@@ -1,0 +1,64 @@
+"""What a scenario's program lives in: a model that follows a script, a folder, and a record of what its tools did.
+
+The programs know nothing of tracing. Each returns what its user could see of it, as plain values, so that a run
+with hooks can be compared with one without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmbagent_otel.testing import Reply, ScriptedModelServer
+from cmbagent_otel.testing.script import Script
+
+
+@dataclass
+class World:
+    """A program's surroundings."""
+
+    server: ScriptedModelServer
+    folder: Path
+    done: list[str] = field(default_factory=list)
+    """What the tools, the executors and the people of the program did, written down by themselves."""
+
+    def llm_config(self, model: str = "gpt-4o-mini", **settings: Any) -> dict[str, Any]:
+        """For an agent; each one gets a copy of its own."""
+        return self.server.llm_config(model, **settings)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A user's program, and what its model says."""
+
+    name: str
+    run: Callable[[World], Any]
+    replies: Callable[[], Script | Iterable[Reply]]
+    traces: int = 1
+    """How many traces it makes when nothing stands around it."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+PROGRAMS: dict[str, Program] = {}
+
+
+def program(
+    *replies: Reply, script: Callable[[], Script] | None = None, traces: int = 1
+) -> Callable[[Callable[[World], Any]], Program]:
+    """Make a function a program whose model gives these replies in order, or follows ``script``."""
+
+    def register(run: Callable[[World], Any]) -> Program:
+        made = Program(run.__name__, run, script or (lambda: replies), traces)
+        PROGRAMS[made.name] = made
+        return made
+
+    return register
+
+
+def seen(chat: Any) -> dict[str, Any]:
+    """What a user sees of AG2's ``ChatResult``."""
+    return {"history": chat.chat_history, "summary": chat.summary, "cost": chat.cost, "human": chat.human_input}
