@@ -128,8 +128,8 @@ class Committer:
             result = writer.write(records)
             self._counters.add(Count.COMMIT_SECONDS, time.monotonic() - began)
             self._counters.add(Count.COMMITS)
-            self._counters.add(Count.WRITTEN, len(records) - result.put_aside)
-            self._counters.add(Count.PUT_ASIDE, result.put_aside)
+            self._counters.add(Count.WRITTEN, result.written)
+            self._counters.add(Count.PUT_ASIDE, result.rejected)
             self._count_lag(records)
             for waiting in group:
                 waiting.done.set_result(None)
