@@ -60,10 +60,7 @@ class SinkApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            reply = await self._reply(scope, receive)
-            if reply.status >= 400:
-                self._counters.add(Count.REFUSED)
-            await _send(reply, send)
+            await _send(await self._reply(scope, receive), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -93,6 +90,7 @@ class SinkApp:
                 raise unsupported(f"the content type must be {' or '.join(each.value for each in Encoding)}")
             return await self._export(path, encoding, headers, receive)
         except Refusal as refusal:
+            self._counters.add(Count.REFUSED)
             return refusal.reply(encoding or Encoding.PROTOBUF)
 
     def _authorize(self, headers: Mapping[str, str]) -> None:

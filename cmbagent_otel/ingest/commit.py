@@ -52,7 +52,7 @@ class Committer:
         self._trouble = "the sink has not reached its database yet"
         self._pause = 0.0
         self._closed_until = 0.0
-        self._sweep_at = 0.0
+        self._look_at = 0.0
         self._thread = threading.Thread(target=self._run, name="cmbagent-otel-sink-writer", daemon=True)
 
     def start(self) -> None:
@@ -93,20 +93,29 @@ class Committer:
 
     def _run(self) -> None:
         while (group := self._gather()) is not None:
-            try:
-                self._write(group)
-            except CmbagentOtelError as error:
-                self._failed(group, error)
-            except Exception as error:
-                _logger.exception("cmbagent-otel: the sink could not write %s records", sum(map(_size, group)))
-                self._failed(group, error)
+            self._serve(group)
         self._close()
 
+    def _serve(self, group: list[_Waiting]) -> None:
+        """Write ``group`` and answer it, whatever happens."""
+        try:
+            self._write(group)
+        except CmbagentOtelError as error:
+            self._away(group, error)
+        except Exception as error:
+            if len(group) > 1:  # what one request provokes is not to cost the others
+                for waiting in group:
+                    self._serve([waiting])
+                return
+            self._look_at = max(self._look_at, time.monotonic() + _FIRST_PAUSE)
+            _logger.exception("cmbagent-otel: the sink could not write a request")
+            _refuse(group, f"the sink could not write it, see its log: {type(error).__name__}")
+
     def _gather(self) -> list[_Waiting] | None:
-        """What is to be written now: nothing when it is only time to look after the database, None at the end."""
+        """What is to be written now: nothing when it is time to look after the database, None at the end."""
         with self._changed:
             if not self._waiting and not self._stopping:
-                self._changed.wait(_FIRST_PAUSE if self._trouble else _SWEEP_EVERY)
+                self._changed.wait(max(0.0, self._look_at - time.monotonic()))
             if not self._waiting and self._stopping:
                 return None
             group = [self._waiting.popleft()] if self._waiting else []
@@ -119,8 +128,6 @@ class Committer:
             return group
 
     def _write(self, group: list[_Waiting]) -> None:
-        if not group and time.monotonic() < self._closed_until:
-            return
         writer = self._open()
         if group:
             records = [record for waiting in group for record in waiting.records]
@@ -133,8 +140,8 @@ class Committer:
             self._count_lag(records)
             for waiting in group:
                 waiting.done.set_result(None)
-        if time.monotonic() >= self._sweep_at:
-            self._sweep_at = time.monotonic() + _SWEEP_EVERY
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _SWEEP_EVERY
             sweep(writer.engine)
 
     def _open(self) -> Writer:
@@ -151,25 +158,20 @@ class Committer:
             self._counters.put(Count.READY, 1)
         return self._writer
 
-    def _failed(self, group: list[_Waiting], error: Exception) -> None:
+    def _away(self, group: list[_Waiting], error: CmbagentOtelError) -> None:
         """Refuse this group and all that waits, and everything for a while: each will be sent again."""
         self._close()
-        words = (
-            str(error) if isinstance(error, CmbagentOtelError) else f"{type(error).__name__} in the sink, see its log"
-        )
-        if words != self._trouble:
-            _logger.error("cmbagent-otel: %s", words)
+        if str(error) != self._trouble:
+            _logger.error("cmbagent-otel: %s", error)
         with self._changed:
-            self._trouble = words
+            self._trouble = str(error)
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-            self._closed_until = time.monotonic() + self._pause
+            self._closed_until = self._look_at = time.monotonic() + self._pause
             refused = [*group, *self._waiting]
             self._waiting.clear()
             self._count = 0
             self._counters.put(Count.WAITING, 0)
-        for waiting in refused:
-            if not waiting.done.done():
-                waiting.done.set_exception(StoreUnavailableError(words))
+        _refuse(refused, str(error))
 
     def _close(self) -> None:
         writer, self._writer = self._writer, None
@@ -181,6 +183,12 @@ class Committer:
         now = time.time_ns()
         self._counters.add(Count.LAG_RECORDS, len(records))
         self._counters.add(Count.LAG_SECONDS, sum(max(0, now - _time_of(record)) for record in records) / 1e9)
+
+
+def _refuse(refused: Sequence[_Waiting], reason: str) -> None:
+    for waiting in refused:
+        if not waiting.done.done():  # answered before the sweep after its commit failed
+            waiting.done.set_exception(StoreUnavailableError(reason))
 
 
 def _size(waiting: _Waiting) -> int:
