@@ -35,6 +35,8 @@ Run = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, a CMBAgent task id, or 'last'.")
 ]
 
+Side = Annotated[str, typer.Argument(metavar="A", help="RUN, or RUN:STEP or RUN:STEP.ATTEMPT, or RUN:NODE.")]
+
 
 def start() -> None:
     """Run the command that the arguments name; what goes wrong is one line that names the fix."""
@@ -141,6 +143,36 @@ def doctor(*, database: Database = None, json: Json = False) -> None:
     from cmbagent_otel.cli.doctor import examine
 
     raise typer.Exit(examine(database, json=json))
+
+
+@app.command()
+def watch(
+    name: Run = "last",
+    *,
+    depth: Annotated[int | None, typer.Option(min=0, help="Only so many levels below the run.")] = None,
+    interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 0.5,
+    database: Database = None,
+) -> None:
+    """Follow a run until it ends; one line for each change where the output is no terminal."""
+    from cmbagent_otel.cli.show import Filter
+    from cmbagent_otel.cli.watch import watch as follow
+
+    follow(database, name, Filter(depth), interval=interval)
+
+
+@app.command()
+def diff(
+    first: Side,
+    second: Annotated[str | None, typer.Argument(metavar="[B]", help="The other; else the next attempt.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="What is the same too.")] = False,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Compare two runs, or two attempts of a step: outcome, cost, plan, calls, code and output."""
+    from cmbagent_otel.cli import diff as comparison
+
+    comparison.show(database, first, second, everything=everything, json=json)
 
 
 @app.command()

@@ -21,6 +21,8 @@ from cmbagent_otel.query.export import FORMATS
 from cmbagent_otel.query.load import load_view
 from cmbagent_otel.query.runs import list_runs
 
+_NARROWEST, _WIDEST = 24, 120
+
 
 def opened(database: str | None) -> Reader:
     """The database that the option or the environment names."""
@@ -53,12 +55,14 @@ def show(database: str | None, name: str, wanted: Filter, *, json: bool) -> None
         print_json(run_document(view))
         return
     for line in head(view):
-        say(line)
+        out().print(line)
     say()
-    print_lines(list(lines(view, wanted)))
+    picture = list(lines(view, wanted))
+    for line in aligned(picture, out().width):
+        say(line)
     if not view.nodes:
         say("Planned; nothing has started yet.")
-    elif wanted.selects and not any(True for _ in lines(view, wanted)):
+    elif not picture:
         say("Nothing in this run is like that.")
     if view.hidden and not wanted.hidden:
         say()
@@ -82,20 +86,24 @@ def export(database: str | None, name: str, form: str, output: str | None) -> No
     tell(f"Written to {output}.")
 
 
-def print_lines(found: list[Line]) -> None:
-    """Print the picture with its columns at the right, inside the width."""
+def aligned(found: list[Line], width: int) -> list[Text]:
+    """The picture with its columns at the right, inside ``width``."""
     if not found:
-        return
-    widths = [max(len(line.right[column]) for line in found) for column in range(3)]
-    right = sum(width + 2 for width in widths if width)
-    room = out().width - right
-    left = max(min(max(line.left.cell_len for line in found), room if out().width < UNLIMITED else 120), 24)
-    for line in found:
-        text = line.left.copy()
-        if any(line.right):
-            text.truncate(left, overflow="ellipsis", pad=True)
-        for width, figure in zip(widths, line.right, strict=True):
-            if width:
-                text.append(f"  {figure:>{width}}", "dim")
-        text.rstrip()
-        say(text)
+        return []
+    columns = [max(len(line.right[column]) for line in found) for column in range(3)]
+    right = sum(column + 2 for column in columns if column)
+    longest = max(line.left.cell_len for line in found)
+    left = max(_NARROWEST, min(longest, width - right if width < UNLIMITED else _WIDEST))
+    return [_joined(line, left, columns) for line in found]
+
+
+def _joined(line: Line, left: int, columns: list[int]) -> Text:
+    if not any(line.right):
+        return line.left
+    text = line.left.copy()
+    text.truncate(left, overflow="ellipsis", pad=True)
+    for column, figure in zip(columns, line.right, strict=True):
+        if column:
+            text.append(f"  {figure:>{column}}", "dim")
+    text.rstrip()
+    return text

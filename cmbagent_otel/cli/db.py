@@ -74,7 +74,10 @@ def sweep(database: str | None) -> None:
 
     with _opened(database) as engine:
         closed = close_abandoned(engine)
-        say(f"{closed} runs closed as interrupted." if closed else "No run has lost its owner.")
+        for run_id in closed:
+            say(f"{run_id} closed as interrupted.")
+        if not closed:
+            say("No run has lost its owner.")
 
 
 @contextmanager

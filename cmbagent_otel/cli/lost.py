@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 from cmbagent_otel.cli.findings import Finding, fine, mend, note
 from cmbagent_otel.errors import CmbagentOtelError
@@ -13,28 +10,31 @@ from cmbagent_otel.query import words
 from cmbagent_otel.query.database import Reader
 from cmbagent_otel.query.losses import fetch_losses
 from cmbagent_otel.settings import Settings
+from cmbagent_otel.store.spool import Spool
 
 
 def look(config: Settings) -> Iterator[Finding]:
-    """The spool, and the records put aside."""
-    yield _spool(config.resolved_spool_dir)
+    """The spool, what it had no room for, and the records put aside."""
+    spool = Spool(config.resolved_spool_dir, config.spool_limit_mb * 1_000_000)
+    count, waiting = spool.waiting()
+    if waiting:
+        yield mend(
+            "waiting",
+            f"{words.size(waiting)} in {words.plural(count, 'file')} of {spool.directory}",
+            "bring the database back; the next traced program writes them",
+        )
+    else:
+        yield fine("waiting", f"nothing in {spool.directory}")
+    lost = spool.lost()
+    if lost:
+        yield mend(
+            "lost",
+            f"{words.plural(lost, 'record')} found no room in the spool",
+            f"raise CMBAGENT_OTEL_SPOOL_LIMIT_MB; then rm {spool.directory / 'lost'}",
+        )
+    else:
+        yield fine("lost", "no record")
     yield _rejected(config)
-
-
-def _spool(folder: Path) -> Finding:
-    files = []
-    with suppress(OSError):
-        files = [(path.stat().st_size, path.stat().st_mtime) for path in folder.iterdir() if path.is_file()]
-    waiting = [(size, changed) for size, changed in files if size]
-    if not waiting:
-        return fine("spool", f"nothing waits in {folder}")
-    oldest = time.time() - min(changed for _size, changed in waiting)
-    return mend(
-        "spool",
-        f"{words.size(sum(size for size, _changed in waiting))} in {words.plural(len(waiting), 'file')} wait in "
-        f"{folder}, the oldest since {words.duration(oldest)}",
-        "bring the database back; the next traced program writes them",
-    )
 
 
 def _rejected(config: Settings) -> Finding:

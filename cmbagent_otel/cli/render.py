@@ -80,7 +80,7 @@ _KIND_WORDS = {
     NodeKind.TOOL: "tool",
     NodeKind.CODE: "code",
     NodeKind.APPROVAL: "human",
-    NodeKind.CHAT: "chat",
+    NodeKind.CHAT: "group",
     NodeKind.SPAN: "span",
 }
 

@@ -15,7 +15,7 @@ _SHORT_ID = 8
 
 def table(summaries: list[RunSummary], now_unix_nano: int) -> Table:
     """One row a run."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     for heading in ("", "run"):
         made.add_column(heading, no_wrap=True)
     made.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1, min_width=12)

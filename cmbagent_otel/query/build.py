@@ -197,7 +197,7 @@ def _sum(order: list[Node], tops: list[Node]) -> Totals:
         failed = node.row.status == Status.FAILED and not node.hidden
         totals.errors += failed and node.row.id not in failed_below
         if parent is not None:
-            if failed or (node.hidden and node.row.id in failed_below):
+            if failed or node.row.id in failed_below:
                 failed_below.add(parent.row.id)
             parent.totals.add(totals)
     whole = Totals()

@@ -141,7 +141,7 @@ def fetch_graph(connection: Connection, run_id: str) -> RunGraph:
         UnknownRunError: there is no such run.
     """
     run = fetch_run(connection, run_id)
-    nodes = tuple(map(NodeRow._make, connection.execute(NODES, {"run_id": run_id}).tuples()))
+    nodes = tuple(map(NodeRow._make, connection.execute(NODES, {"run_id": run_id})))
     metas = {
         identifier: meta for identifier, meta in connection.execute(METAS, {"run_id": run_id}) if isinstance(meta, dict)
     }
@@ -153,7 +153,7 @@ def fetch_graph(connection: Connection, run_id: str) -> RunGraph:
 
 def fetch_tree(connection: Connection, run_id: str) -> tuple[Sequence[NodeRow], Mapping[str | None, Sequence[NodeRow]]]:
     """The bare tree of a run: its rows, and the children of each by parent id, those of none under None."""
-    nodes = list(map(NodeRow._make, connection.execute(NODES, {"run_id": run_id}).tuples()))
+    nodes = list(map(NodeRow._make, connection.execute(NODES, {"run_id": run_id})))
     children: dict[str | None, list[NodeRow]] = {}
     for node in nodes:
         children.setdefault(node.parent_node_id, []).append(node)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, case, cast, exists, func, or_, select
+from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, case, cast, func, or_, select
 
 from cmbagent_otel.errors import UnknownRunError
 from cmbagent_otel.query.graph import RUN, run_row
@@ -21,7 +21,6 @@ LAST = "last"
 
 _CANDIDATES = 5
 _nodes, _runs = dag_nodes.c, workflow_runs.c
-_below = dag_nodes.alias("below")
 
 
 class RunSummary(NamedTuple):
@@ -73,14 +72,6 @@ def _total(condition: Any) -> Any:
 
 
 _LLM = _nodes.node_type == NodeType.LLM
-_BROKEN = and_(
-    _nodes.status == Status.FAILED,
-    _nodes.node_type != NodeType.SPAN,
-    ~exists().where(
-        _below.c.parent_node_id == _nodes.id, _below.c.status == Status.FAILED, _below.c.node_type != NodeType.SPAN
-    ),
-)
-
 FIGURES: Select[Any] = (
     select(
         _nodes.run_id,
@@ -88,7 +79,6 @@ FIGURES: Select[Any] = (
         _total(_nodes.node_type == NodeType.STEP),
         _total(_nodes.node_type == NodeType.BRANCH_POINT),
         _total(_LLM),
-        _total(_BROKEN),
         cast(func.coalesce(func.sum(_nodes.input_tokens), 0), BigInteger),
         cast(func.coalesce(func.sum(_nodes.output_tokens), 0), BigInteger),
         func.coalesce(func.sum(_nodes.cost_usd), 0.0),
@@ -97,6 +87,27 @@ FIGURES: Select[Any] = (
         func.max(_nodes.end_time_unix_nano),
     )
     .where(_nodes.run_id.in_(bindparam("run_ids", expanding=True)))
+    .group_by(_nodes.run_id)
+)
+
+_failed = and_(
+    _nodes.run_id.in_(bindparam("run_ids", expanding=True)),
+    _nodes.status == Status.FAILED,
+    _nodes.node_type != NodeType.SPAN,
+)
+# The ancestors of what has failed: an error counts where it happened, not where it was raised to.
+_raised_to = (
+    select(_nodes.parent_node_id.label("id"))
+    .where(_failed, _nodes.parent_node_id.is_not(None))
+    .cte("raised_to", recursive=True)
+)
+_raised_to = _raised_to.union(
+    select(_nodes.parent_node_id).where(_nodes.id == _raised_to.c.id, _nodes.parent_node_id.is_not(None))
+)
+
+ERRORS: Select[Any] = (
+    select(_nodes.run_id, func.count())
+    .where(_failed, _nodes.id.not_in(select(_raised_to.c.id)))
     .group_by(_nodes.run_id)
 )
 
@@ -119,6 +130,7 @@ NEWEST: Select[Any] = select(_runs.id).order_by(_runs.started_at.desc().nulls_la
 
 STATEMENTS: Mapping[str, tuple[Select[Any], str]] = {
     "figures of runs": (FIGURES, "dag_nodes by run"),
+    "errors of runs": (ERRORS, "dag_nodes by run"),
     "run by its id": (EXACT, "workflow_runs primary key"),
 }
 """Statements of this module that grow with the nodes, with the index meant for each; the others read only runs."""
@@ -153,26 +165,32 @@ def list_runs(
             or_(*(column.icontains(text, autoescape=True) for column in (_runs.task_description, _runs.id, _runs.mode)))
         )
     runs = [run_row(row) for row in connection.execute(statement, {"limit": limit, "offset": offset})]
-    figures = {row[0]: row[1:] for row in connection.execute(FIGURES, {"run_ids": [run.id for run in runs]}) if runs}
-    return [_summary(run, figures.get(run.id, (0,) * 9 + (None, None))) for run in runs]
+    if not runs:
+        return []
+    these = {"run_ids": [run.id for run in runs]}
+    figures = {row[0]: tuple(row)[1:] for row in connection.execute(FIGURES, these)}
+    errors = {row[0]: row[1] for row in connection.execute(ERRORS, these)}
+    return [_summary(run, figures.get(run.id, _NO_FIGURES), errors.get(run.id, 0)) for run in runs]
 
 
-def _summary(run: RunRow, figures: Any) -> RunSummary:
-    *sums, last_start, last_end = figures
+_NO_FIGURES = (0, 0, 0, 0, 0, 0, 0.0, 0, None, None)
+
+
+def _summary(run: RunRow, figures: Any, errors: int) -> RunSummary:
+    nodes, steps, redos, calls, read, written, cost, unknown, last_start, last_end = figures
     heard = (run.heartbeat_unix_nano, run.started_unix_nano, run.completed_unix_nano, last_start, last_end)
-    nodes, steps, redos, calls, errors, read, written, cost, unknown = sums
     return RunSummary(
-        run,
-        int(nodes),
-        int(steps),
-        int(redos),
-        int(calls),
-        int(errors),
-        int(read),
-        int(written),
-        float(cost),
-        int(unknown),
-        max((moment for moment in heard if moment is not None), default=None),
+        run=run,
+        nodes=int(nodes),
+        steps=int(steps),
+        redos=int(redos),
+        llm_calls=int(calls),
+        errors=int(errors),
+        input_tokens=int(read),
+        output_tokens=int(written),
+        cost_usd=float(cost),
+        unknown_costs=int(unknown),
+        news_unix_nano=max((moment for moment in heard if moment is not None), default=None),
     )
 
 

@@ -31,6 +31,8 @@ def duration(seconds: float | None) -> str:  # noqa: PLR0911 - one line for each
     """``40 ms``, ``4.2 s``, ``42 s``, ``1 m 11 s``, ``3 h 06 m``, ``2 d 04 h``."""
     if seconds is None:
         return UNKNOWN
+    if 0 < seconds < 0.0005:
+        return "< 1 ms"
     if seconds < 0.9995:
         return f"{max(0, round(seconds * 1000))} ms"
     if seconds < 9.95:
