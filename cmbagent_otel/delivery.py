@@ -82,8 +82,6 @@ class Delivery:
         if writer is not None:
             try:
                 writer.write(records)
-            except CmbagentOtelError as error:
-                self._failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the records are kept
                 self._failed(error)
             else:
@@ -105,7 +103,11 @@ class Delivery:
             )
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database, and leave what waits to the next process."""
+        self._let_go()
+        self._spool.close()
+
+    def _let_go(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.engine.dispose()
@@ -115,16 +117,14 @@ class Delivery:
             return self._writer
         if time.monotonic() < self._closed_until:
             return None
+        engine = open_engine(self._settings.resolved_database_url)
         try:
-            engine = open_engine(self._settings.resolved_database_url)
             ensure_schema(engine)
             writer = Writer(engine, content=self._settings.content_recorded)
             self._spool.replay(writer)
             sweep(engine)
-        except CmbagentOtelError as error:
-            self._failed(error)
-            return None
         except Exception as error:  # noqa: BLE001 - a driver may raise anything; the run goes on
+            engine.dispose()
             self._failed(error)
             return None
         self._pause = 0.0
@@ -132,7 +132,7 @@ class Delivery:
         return writer
 
     def _failed(self, error: Exception) -> None:
-        self.close()
+        self._let_go()
         self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
         self._closed_until = time.monotonic() + self._pause
         if isinstance(error, SchemaOutOfDateError):

@@ -114,6 +114,7 @@ class DagSpanProcessor(SpanProcessor):
         record = from_sdk(span)
         if record is not None:
             self._delivery.keep([content.complete(record)])
+            self._delivery.spool.close()
 
     # -- on the writer's thread ----------------------------------------------------------------------
 
@@ -192,9 +193,11 @@ class DagSpanProcessor(SpanProcessor):
             left.extend(batch)
         if left:
             self._delivery.keep(left)
+        self._delivery.spool.close()
 
     def _after_fork(self) -> None:
         # The parent delivers what was queued before the fork, and its database connection is not ours.
+        self._delivery.spool.forget()
         if self._closed:
             return
         self._begin()

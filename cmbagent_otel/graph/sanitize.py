@@ -1,0 +1,187 @@
+"""Repairs: what no database takes is made into something that says the same as nearly as can be.
+
+NUL and lone surrogates become the replacement character, names that are too long are cut and marked, ids that
+are too long become a UUID of them, numbers and times are kept within what a column holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from cmbagent_otel.graph.record import CostRecord, EdgeRecord, EventRecord, FileRecord, NodeRecord, SpanGraph
+from cmbagent_otel.graph.values import derived_id
+
+MAX_INTEGER = 2**31 - 1
+MAX_BIG_INTEGER = 2**63 - 1
+MAX_COST_USD = 9999.999999
+
+_ID = 36
+_TYPE = 50
+_AGENT = 100
+_CUT = "…"
+_REPLACEMENT = "\ufffd"
+
+
+def repair(graph: SpanGraph) -> SpanGraph:
+    """The same graph with values that both databases take; its JSON is for :func:`json_text`."""
+    return SpanGraph(
+        _node(graph.node),
+        tuple(_edge(edge) for edge in graph.edges),
+        tuple(_event(event) for event in graph.events),
+        tuple(_cost(cost) for cost in graph.costs),
+        tuple(_file(file) for file in graph.files),
+    )
+
+
+def _node(node: NodeRecord) -> NodeRecord:
+    return node._replace(
+        id=identifier(node.id),
+        run_id=identifier(node.run_id),
+        parent_node_id=None if node.parent_node_id is None else identifier(node.parent_node_id),
+        node_type=name(node.node_type, _TYPE),
+        agent=None if node.agent is None else name(node.agent, _AGENT),
+        trace_id=text(node.trace_id),
+        span_id=text(node.span_id),
+        name=text(node.name),
+        start_time_unix_nano=moment(node.start_time_unix_nano),
+        end_time_unix_nano=None if node.end_time_unix_nano is None else moment(node.end_time_unix_nano),
+        input_tokens=number(node.input_tokens, MAX_BIG_INTEGER),
+        output_tokens=number(node.output_tokens, MAX_BIG_INTEGER),
+        cost_usd=money(node.cost_usd),
+        attempt=number(node.attempt, MAX_INTEGER),
+    )
+
+
+def _edge(edge: EdgeRecord) -> EdgeRecord:
+    return edge._replace(
+        from_node_id=identifier(edge.from_node_id),
+        to_node_id=identifier(edge.to_node_id),
+        dependency_type=name(edge.dependency_type, _TYPE),
+        condition=None if edge.condition is None else text(edge.condition),
+    )
+
+
+def _event(event: EventRecord) -> EventRecord:
+    start, end = event.start_time_unix_nano, event.end_time_unix_nano
+    return event._replace(
+        id=identifier(event.id),
+        node_id=identifier(event.node_id),
+        event_type=name(event.event_type, _TYPE),
+        event_subtype=name(event.event_subtype, _TYPE),
+        agent_name=None if event.agent_name is None else name(event.agent_name, _AGENT),
+        agent_role=None if event.agent_role is None else name(event.agent_role, _TYPE),
+        time_unix_nano=moment(event.time_unix_nano),
+        start_time_unix_nano=None if start is None else moment(start),
+        end_time_unix_nano=None if end is None else moment(end),
+        error_message=None if event.error_message is None else text(event.error_message),
+        trace_id=text(event.trace_id),
+        span_id=text(event.span_id),
+    )
+
+
+def _cost(cost: CostRecord) -> CostRecord:
+    return cost._replace(
+        source_id=identifier(cost.source_id),
+        model=name(cost.model, _AGENT),
+        agent_name=None if cost.agent_name is None else name(cost.agent_name, 2 * _AGENT),
+        prompt_tokens=number(cost.prompt_tokens, MAX_INTEGER) or 0,
+        completion_tokens=number(cost.completion_tokens, MAX_INTEGER) or 0,
+        cost_usd=money(cost.cost_usd),
+        time_unix_nano=moment(cost.time_unix_nano),
+    )
+
+
+def _file(file: FileRecord) -> FileRecord:
+    return file._replace(
+        source_id=identifier(file.source_id),
+        node_id=identifier(file.node_id),
+        event_id=identifier(file.event_id),
+        file_path=name(file.file_path, 1000),
+        file_type=name(file.file_type, _TYPE),
+        size_bytes=number(file.size_bytes, MAX_BIG_INTEGER),
+        content_hash=None if file.content_hash is None else name(file.content_hash, 64),
+        agent_name=None if file.agent_name is None else name(file.agent_name, _AGENT),
+        time_unix_nano=moment(file.time_unix_nano),
+    )
+
+
+def text(value: str) -> str:
+    """``value`` with the replacement character where it holds NUL or half of a surrogate pair."""
+    if "\0" in value:
+        value = value.replace("\0", _REPLACEMENT)
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # A pair of halves is one character; what then is left alone is none.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def name(value: str, limit: int) -> str:
+    """``value`` as :func:`text`, with at most ``limit`` characters and a mark where it was cut."""
+    value = text(value)
+    return value if len(value) <= limit else value[: limit - 1] + _CUT
+
+
+def identifier(value: str) -> str:
+    """``value`` where it fits a column of ids, else a UUID made of it."""
+    return text(value) if len(value) <= _ID else derived_id(value, "id")
+
+
+def moment(nanoseconds: int) -> int:
+    """Nanoseconds since the epoch, between 1970 and what 63 bits hold (2262)."""
+    return min(max(nanoseconds, 0), MAX_BIG_INTEGER)
+
+
+def number(value: int | None, limit: int) -> int | None:
+    """``value`` between ``-limit`` and ``limit``."""
+    return None if value is None else min(max(value, -limit), limit)
+
+
+def money(value: float | None) -> float | None:
+    """An amount that a cost column holds; None where it is no number."""
+    if value is None or not math.isfinite(value):
+        return None
+    return min(max(value, -MAX_COST_USD), MAX_COST_USD)
+
+
+def json_text(value: Any) -> str:
+    """``value`` as JSON that both databases take.
+
+    NaN and infinity are null, bytes base64, integers of more than 64 bits and things of other types their text.
+    """
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_plain(value, 0)).decode()
+    if b"\\u0000" in encoded:
+        return orjson.dumps(_plain(value, 0)).decode()
+    return encoded.decode()
+
+
+_DEEPEST = 100
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if -MAX_BIG_INTEGER <= value <= 2 * MAX_BIG_INTEGER + 1 else str(value)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    if depth == _DEEPEST:
+        return _CUT
+    if isinstance(value, Mapping):
+        return {text(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth + 1) for item in value]
+    return text(str(value))

@@ -1,0 +1,106 @@
+"""Writing many rows with one statement: the one way rows of the graph get in.
+
+On PostgreSQL a statement takes one array a column (binary, by ``unnest``), on SQLite it is run once a row.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, TIMESTAMP, BigInteger, Boolean, Connection, Float, Integer, Numeric, Table
+from sqlalchemy.types import TypeEngine
+
+from cmbagent_otel.store.rank import sql_rank
+
+Row = tuple[Any, ...]
+
+_ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
+    (BigInteger, "bigint"),
+    (Integer, "integer"),
+    (Boolean, "boolean"),
+    (TIMESTAMP, "timestamp"),
+    (Float, "float8"),
+    (Numeric, "numeric"),
+)
+
+
+def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+    """Insert ``rows`` but those that are there already, whatever key says so; returns how many went in."""
+    return _run(connection, _insert(connection.dialect.name, table, columns, None), rows)
+
+
+def upsert(
+    connection: Connection, table: Table, columns: tuple[str, ...], keep: frozenset[str], rows: Sequence[Row]
+) -> int:
+    """Insert ``rows``, and replace those of the same id that are of lower rank, except their columns ``keep``.
+
+    ``rows`` must not hold an id twice. Returns how many were inserted or replaced.
+    """
+    return _run(connection, _insert(connection.dialect.name, table, columns, keep), rows)
+
+
+def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
+    """Set ``columns`` where ``key`` has the first value of a row, and where that changes anything."""
+    return _run(connection, _update(connection.dialect.name, table, key, columns), rows)
+
+
+def _run(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
+    if not rows:
+        return 0
+    if connection.dialect.name == "postgresql":
+        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
+    return connection.exec_driver_sql(statement, [tuple(map(_sqlite_value, row)) for row in rows]).rowcount
+
+
+def _sqlite_value(value: Any) -> Any:
+    return value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
+
+
+@functools.cache
+def _insert(dialect: str, table: Table, columns: tuple[str, ...], keep: frozenset[str] | None) -> str:
+    head = f"INSERT INTO {table.name} AS t ({', '.join(columns)})"
+    if dialect == "postgresql":
+        body = f"SELECT {_select(table, columns)} FROM {_unnest(table, columns)}"
+    else:
+        body = f"VALUES ({', '.join('?' * len(columns))})"
+    if keep is None:
+        return f"{head} {body} ON CONFLICT DO NOTHING"
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keep)
+    guard = f"{sql_rank('excluded.status')} > {sql_rank('t.status')}"
+    return f"{head} {body} ON CONFLICT (id) DO UPDATE SET {changed} WHERE {guard}"
+
+
+@functools.cache
+def _update(dialect: str, table: Table, key: str, columns: tuple[str, ...]) -> str:
+    all_columns = (key, *columns)
+    if dialect == "postgresql":
+        values = {name: f"u.{name}{_cast(table, name)}" for name in columns}
+        source = f" FROM {_unnest(table, all_columns)} WHERE t.{key} = u.{key}"
+        differs = " OR ".join(f"t.{name} IS DISTINCT FROM {values[name]}" for name in columns)
+    else:
+        numbered = {name: f"?{number}" for number, name in enumerate(all_columns, start=1)}
+        values = {name: numbered[name] for name in columns}
+        source = f" WHERE t.{key} = {numbered[key]}"
+        differs = " OR ".join(f"t.{name} IS NOT {values[name]}" for name in columns)
+    changed = ", ".join(f"{name} = {value}" for name, value in values.items())
+    return f"UPDATE {table.name} AS t SET {changed}{source} AND ({differs})"
+
+
+def _unnest(table: Table, columns: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"%b::{_array(table.c[name].type)}[]" for name in columns)
+    return f"unnest({arrays}) AS u({', '.join(columns)})"
+
+
+def _select(table: Table, columns: tuple[str, ...]) -> str:
+    return ", ".join(f"u.{name}{_cast(table, name)}" for name in columns)
+
+
+def _cast(table: Table, column: str) -> str:
+    return "::jsonb" if isinstance(table.c[column].type, JSON) else ""
+
+
+def _array(kind: TypeEngine[Any]) -> str:
+    return next((name for types, name in _ARRAYS if isinstance(kind, types)), "text")

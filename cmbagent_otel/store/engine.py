@@ -1,0 +1,100 @@
+"""Opening the database, SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+
+from cmbagent_otel.errors import SettingsError
+
+_BUSY_TIMEOUT_MS = 10_000
+_CONNECT_TIMEOUT_S = 5
+
+
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """An engine for ``url``; nothing is connected yet.
+
+    Args:
+        url: a SQLAlchemy URL; ``postgresql://`` means psycopg 3.
+        read_only: the database refuses every write; a SQLite file must exist.
+
+    Raises:
+        SettingsError: the URL is none, or of a database that is neither SQLite nor PostgreSQL.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _forget_after_fork(_open_sqlite(parsed, read_only=read_only))
+    options = "-c timezone=UTC -c jit=off" + (" -c default_transaction_read_only=on" if read_only else "")
+    engine = create_engine(
+        parsed,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_S,
+            "application_name": "cmbagent-otel",
+            "options": f"{parsed.query.get('options', '')} {options}".strip(),
+        },
+    )
+    return _forget_after_fork(engine)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError:
+        raise SettingsError(
+            "CMBAGENT_OTEL_DATABASE_URL: not a database URL; write sqlite:///file.db or "
+            "postgresql://user:password@host/database"
+        ) from None
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite")
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise SettingsError(f"CMBAGENT_OTEL_DATABASE_URL: {backend} is not supported; use sqlite:/// or postgresql://")
+
+
+def _open_sqlite(url: URL, *, read_only: bool) -> Engine:
+    if read_only and url.database and url.database != ":memory:":
+        url = url.set(database=f"file:{Path(url.database).absolute()}", query={"mode": "ro", "uri": "true"})
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        # SQLAlchemy, not sqlite3, begins transactions: a writer takes its lock at once, not at its first write.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _forget_after_fork(engine: Engine) -> Engine:
+    """Let a forked child open connections of its own: those of its parent are not its to use, nor to close."""
+
+    @event.listens_for(engine, "connect")
+    def _remember(_connection: object, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @event.listens_for(engine, "checkout")
+    def _refuse(_connection: object, record: Any, proxy: Any) -> None:
+        if record.info["pid"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("this connection belongs to the process that forked this one")
+
+    return engine
