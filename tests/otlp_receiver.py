@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import threading
 import time
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -22,9 +24,13 @@ class OtlpReceiver:
     """Listens on a free port of loopback while its block lasts.
 
     Point an exporter at ``endpoint`` (``OTEL_EXPORTER_OTLP_ENDPOINT`` with the protocol ``http/protobuf``).
+
+    Args:
+        forward_to: base URL of another receiver, which gets every request too and whose status is the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, forward_to: str | None = None) -> None:
+        self.forward_to = forward_to
         self.trace_requests: list[ExportTraceServiceRequest] = []
         self.logs_requests: list[ExportLogsServiceRequest] = []
         self._server = _Server(self)
@@ -91,6 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self._forward(body)
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         receiver = self.server.receiver
@@ -103,11 +110,22 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
             return
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def _forward(self, body: bytes) -> int:
+        base = self.server.receiver.forward_to
+        if base is None:
+            return 200
+        kept = {name: value for name, value in self.headers.items() if name.lower().startswith("content-")}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(base + self.path, body, kept), timeout=60) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            return refused.code
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the method overridden
         """Say nothing on the console of the tests."""
