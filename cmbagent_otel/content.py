@@ -82,6 +82,7 @@ def keep(span: Span, key: str, text: str) -> None:
     """Record under ``key`` what :func:`prepare` has made, if the gate is open and the span is recorded."""
     if not _gate.recorded or not span.is_recording():
         return
+    text = clean(text)
     if _gate.on_spans:
         span.set_attribute(key, text)
         return

@@ -61,6 +61,7 @@ def fault(where: str, error: Exception) -> None:
 
 
 def reset() -> None:
-    """Forget the faults, as in a new process; for tests."""
+    """Forget the faults and what was missing, as in a new process; for tests."""
     with _lock:
         _faults.clear()
+        _missing.clear()

@@ -63,5 +63,3 @@ def content_on(hooks: AutogenInstrumentor) -> Iterator[None]:
     content.configure(recorded=True, on_spans=True, limit=65536)
     yield
     content.reset()
-
-

@@ -14,6 +14,7 @@ from cmbagent_otel import content, scope, semconv
 from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
 from cmbagent_otel.instrumentation.health import health
 from cmbagent_otel.semconv import NodeKind
+from cmbagent_otel.spans.ids import SystemRandomIdGenerator
 from cmbagent_otel.testing import ScriptedModelServer
 from tests.scenarios.trace import Trace, attribute
 from tests.scenarios.world import Program, World
@@ -61,9 +62,10 @@ class Perform(Protocol):
 
 
 @contextmanager
-def installed(recorder: Recorder) -> Iterator[AutogenInstrumentor]:
+def installed(recorder: Recorder, *, content_on: bool = False) -> Iterator[AutogenInstrumentor]:
     """Hooks in, hooks out."""
-    provider = TracerProvider(shutdown_on_exit=False)
+    content.configure(recorded=content_on, on_spans=content_on, limit=65536)
+    provider = TracerProvider(shutdown_on_exit=False, id_generator=SystemRandomIdGenerator())
     provider.add_span_processor(recorder)
     instrumentor = AutogenInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
@@ -89,7 +91,9 @@ def check(trace: Trace, world: World, recorder: Recorder, traces: int) -> None:
     assert trace.orphans == []
     assert len(trace.traces) == len(trace.roots) == traces, trace.outline()
     answered = [exchange for exchange in world.server.exchanges if exchange.reply.status == 200]
-    asked = [span for span in trace.of(NodeKind.LLM) if span.status.is_unset and not attribute(span, semconv.LLM_CACHED)]
+    asked = [
+        span for span in trace.of(NodeKind.LLM) if span.status.is_unset and not attribute(span, semconv.LLM_CACHED)
+    ]
     assert len(asked) == len(answered)
     assert trace.tokens == world.server.billed
     for span in trace.spans:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from textwrap import dedent
-from typing import Any
+from typing import Any, NamedTuple
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan
 
 from cmbagent_otel import semconv
 from cmbagent_otel.scope import id_of
@@ -72,8 +72,8 @@ class Trace:
     def messages(self) -> list[tuple[str, str | None]]:
         """Sender and recipient of each message, in order."""
         return [
-            (event.attributes[semconv.MESSAGE_SENDER], event.attributes.get(semconv.MESSAGE_RECIPIENT))
-            for event in self.events(semconv.MESSAGE_EVENT)
+            (moment.attributes[semconv.MESSAGE_SENDER], moment.attributes.get(semconv.MESSAGE_RECIPIENT))
+            for moment in self.events(semconv.MESSAGE_EVENT)
         ]
 
     @property
@@ -81,26 +81,34 @@ class Trace:
         """From, to and kind of each handoff, in order; each is checked against the edge that its turn states."""
         found = []
         for span in self.of(semconv.NodeKind.AGENT):
-            for event in span.events:
-                if event.name == semconv.HANDOFF_EVENT:
-                    source, target = (
-                        event.attributes[key] for key in (semconv.HANDOFF_SOURCE_AGENT, semconv.HANDOFF_TARGET_AGENT)
-                    )
-                    (turn,) = [s for s in self.spans if id_of(s.context) == attribute(span, semconv.HANDOFF_FROM)]
-                    assert attribute(turn, semconv.AGENT_NAME) == source
-                    assert attribute(span, semconv.AGENT_NAME) == target
-                    found.append((source, target, event.attributes[semconv.HANDOFF_KIND]))
+            for moment in moments(span, semconv.HANDOFF_EVENT):
+                source, target = (
+                    moment.attributes[key] for key in (semconv.HANDOFF_SOURCE_AGENT, semconv.HANDOFF_TARGET_AGENT)
+                )
+                (turn,) = [
+                    other for other in self.spans if id_of(other.context) == attribute(span, semconv.HANDOFF_FROM)
+                ]
+                assert attribute(turn, semconv.AGENT_NAME) == source
+                assert attribute(span, semconv.AGENT_NAME) == target
+                found.append((source, target, moment.attributes[semconv.HANDOFF_KIND]))
         return found
 
-    @staticmethod
-    def messages_of(span: ReadableSpan) -> list[Event]:
-        """The messages that a span recorded."""
-        return [event for event in span.events if event.name == semconv.MESSAGE_EVENT]
-
-    def events(self, name: str) -> list[Event]:
+    def events(self, name: str) -> list[Moment]:
         """All span events of that name, in order of time."""
-        found = [event for span in self.spans for event in span.events if event.name == name]
-        return sorted(found, key=lambda event: event.timestamp)
+        found = [moment for span in self.spans for moment in moments(span, name)]
+        return sorted(found, key=lambda moment: moment.timestamp)
+
+
+class Moment(NamedTuple):
+    """A span event."""
+
+    timestamp: int
+    attributes: dict[str, Any]
+
+
+def moments(span: ReadableSpan, name: str) -> list[Moment]:
+    """The events of that name on one span."""
+    return [Moment(event.timestamp, dict(event.attributes or {})) for event in span.events if event.name == name]
 
 
 def attribute(span: ReadableSpan, key: str) -> Any:

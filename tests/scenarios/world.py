@@ -47,13 +47,17 @@ PROGRAMS: dict[str, Program] = {}
 
 
 def program(
-    *replies: Reply, script: Callable[[], Script] | None = None, traces: int = 1
+    *replies: Reply, script: Callable[[], Script] | None = None, traces: int = 1, listed: bool = True
 ) -> Callable[[Callable[[World], Any]], Program]:
-    """Make a function a program whose model gives these replies in order, or follows ``script``."""
+    """Make a function a program whose model gives these replies in order, or follows ``script``.
+
+    One that is ``listed`` is also looked at without hooks, and compared.
+    """
 
     def register(run: Callable[[World], Any]) -> Program:
         made = Program(run.__name__, run, script or (lambda: replies), traces)
-        PROGRAMS[made.name] = made
+        if listed:
+            PROGRAMS[made.name] = made
         return made
 
     return register

@@ -16,6 +16,8 @@ from cmbagent_otel.instrumentation.autogen.kinds import USER, kind_of, name_of
 from cmbagent_otel.instrumentation.autogen.state import chat_within
 from cmbagent_otel.semconv import NodeKind
 
+_TEXTS = frozenset({"content", "arguments", "result"})
+_LONGEST_NAME = 256
 _OVERHEAD = 64
 """Characters that a part takes besides its text, about."""
 
@@ -126,11 +128,12 @@ class _Room:
     def fit(self, part: Mapping[str, Any]) -> dict[str, str]:
         self.left -= _OVERHEAD
         fitting = _part_texts(part)
-        for key in ("content", "arguments", "result"):
-            text = fitting.get(key)
-            if text is not None:
+        for key, text in fitting.items():
+            if key in _TEXTS:
                 fitting[key] = content.prepare(text, max(self.left, 0))
                 self.left -= len(text)
+            else:
+                fitting[key] = text[:_LONGEST_NAME]
         return fitting
 
 

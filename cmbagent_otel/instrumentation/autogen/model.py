@@ -66,7 +66,7 @@ class ModelCall(ChatCall):
         """The answer: who gave it, why it ended, and what it cost."""
         span = self.node.span
         attributes: dict[str, Any] = {}
-        entry = _entry(self.instance, getattr(result, "config_id", None))
+        entry = _entry_that_answered(self.instance, result)
         if entry is not None:
             attributes[semconv.REQUEST_MODEL] = str(entry.get("model") or "unknown")
             attributes[semconv.PROVIDER_NAME] = _provider({}, entry)
@@ -201,9 +201,14 @@ def _current() -> ModelCall | None:
     return call if isinstance(call, ModelCall) else None
 
 
-def _entry(wrapper: Any, index: Any) -> Mapping[str, Any] | None:
-    entries = getattr(wrapper, "_config_list", None)
-    return entries[index] if isinstance(index, int) and index > 0 and entries and index < len(entries) else None
+def _entry_that_answered(wrapper: Any, response: Any) -> Mapping[str, Any] | None:
+    """The entry of the ``config_list`` behind the answer, where it is not the first."""
+    index = getattr(response, "config_id", None)
+    if index is None:
+        kept = getattr(wrapper, "_response_metadata", {}).get(getattr(response, "id", None), {})
+        index = kept.get("config_id")
+    entries: Sequence[Mapping[str, Any]] = getattr(wrapper, "_config_list", ())
+    return entries[index] if isinstance(index, int) and 0 < index < len(entries) else None
 
 
 def _first_entry(wrapper: Any) -> Mapping[str, Any]:

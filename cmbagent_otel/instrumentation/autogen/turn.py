@@ -48,7 +48,6 @@ class TurnCall(ChatCall):
         if content.is_recorded():
             content.keep(node.span, semconv.OUTPUT_MESSAGES, messages_of.as_messages([_said(result, name)]))
 
-
     def close(self, error: BaseException | None) -> None:
         """End the span; a turn that only found the chat to be over leaves none."""
         if self.came_to_nothing and error is None and _is_all_ag2(self.instance) and self.node.abandon():

@@ -48,7 +48,7 @@ def code_in_the_older_way(world: World) -> Any:
     return seen(runner(config).initiate_chat(assistant(world, "coder"), message="Code."))
 
 
-@program(say(block("import time; time.sleep(60)")), say("TERMINATE"))
+@program(say(block("import time; time.sleep(2)")), say("TERMINATE"))
 def code_that_takes_too_long_in_the_older_way(world: World) -> Any:
     config = {"work_dir": str(world.folder), "use_docker": False, "timeout": 1}
     return seen(runner(config).initiate_chat(assistant(world, "coder"), message="Code."))

@@ -149,7 +149,14 @@ def handoffs_of_each_kind_async(world: World) -> Any:
     return outcome(asyncio.run(a_initiate_group_chat(workshop(world), messages="Make a program.", max_rounds=20)))
 
 
-@program(script=lambda: by_agent({"clerk": [call_tool("transfer_to_wrapped_nested_clerk_1_1"), say("Done."), say("Bye.")], "expert": [say("Yes."), say("No.")]}))
+@program(
+    script=lambda: by_agent(
+        {
+            "clerk": [call_tool("transfer_to_wrapped_nested_clerk_1_1"), say("Done."), say("Bye.")],
+            "expert": [say("Yes."), say("No.")],
+        }
+    )
+)
 def handoff_to_a_nested_chat_and_to_the_user(world: World) -> Any:
     clerk, expert = assistant(world, "clerk"), assistant(world, "expert")
     person = user("person", default_auto_reply="thank you")

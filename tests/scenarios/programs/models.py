@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from autogen import Cache, OpenAIWrapper
@@ -40,9 +41,7 @@ def second_entry_of_the_config_list(world: World) -> Any:
 @program(say("The same. TERMINATE"), traces=2)
 def cached_answer(world: World) -> Any:
     with Cache.disk(cache_path_root=str(world.folder / "cache")) as cache:
-        return [
-            seen(user().initiate_chat(assistant(world, "teller"), message="Tell.", cache=cache)) for _ in range(2)
-        ]
+        return [seen(user().initiate_chat(assistant(world, "teller"), message="Tell.", cache=cache)) for _ in range(2)]
 
 
 @program(say("From the vendor's cache. TERMINATE", cached_tokens=7))
@@ -67,10 +66,15 @@ def picture(world: World) -> Any:
     return seen(user().initiate_chat(assistant(world, "teller"), message=message))
 
 
+@program(say("Here. TERMINATE"))
+def program_that_draws_lots(world: World) -> Any:
+    random.seed(7)
+    chat = seen(user().initiate_chat(assistant(world, "teller"), message="Tell."))
+    return [chat, random.random()]
+
+
 @program(*ADDS)
 def model_without_an_agent(world: World) -> Any:
     client = OpenAIWrapper(**world.llm_config())
-    return [
-        client.extract_text_or_completion_object(client.create(messages=[{"role": "user", "content": "Hello."}]))[0]
-        for _ in range(1)
-    ][0].model_dump()
+    answer = client.create(messages=[{"role": "user", "content": "Hello."}])
+    return str(client.extract_text_or_completion_object(answer)[0])

@@ -1,0 +1,82 @@
+"""Run every program and write down all that anybody outside can see of it: ``observe.py RESULT [hooks]``.
+
+In a process of its own, since AG2 keeps the standard output that it found when it was imported.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.scenarios import programs, stage
+from tests.scenarios.world import PROGRAMS, Program
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STANDARD = (1, 2)
+
+
+@contextmanager
+def written_to(files: tuple[Path, Path]) -> Iterator[None]:
+    """Lead standard output and error of this process, and of its children, into ``files``."""
+    sys.stdout.flush()
+    kept = [os.dup(number) for number in _STANDARD]
+    opened = [os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY) for file in files]
+    try:
+        for number, file in zip(_STANDARD, opened, strict=True):
+            os.dup2(file, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        for number, old, new in zip(_STANDARD, kept, opened, strict=True):
+            os.dup2(old, number)
+            os.close(old)
+            os.close(new)
+
+
+def observe(played: Program, folder: Path) -> dict[str, Any]:
+    """What is seen of one run; chats at once finish in any order, so what they share is sorted."""
+    files = (folder / f"{played.name}.out", folder / f"{played.name}.err")
+    with written_to(files):
+        outcome, world = stage.perform(played, folder / played.name)
+    bodies = [json.dumps(request.body, sort_keys=True) for request in world.server.requests]
+    at_once = played.traces > 1 or "at_once" in played.name
+    out, err = (_UUID.sub("a uuid", file.read_text(errors="surrogateescape")) for file in files)
+    return {
+        "outcome": outcome,
+        "done": sorted(world.done),
+        "stdout": sorted(out.splitlines()) if at_once else out,
+        "stderr": err,
+        "requests": sorted(bodies) if at_once else bodies,
+    }
+
+
+def main(result: Path, hooks: bool) -> None:
+    """Observe all programs, one after the other."""
+    assert programs.__all__
+    warnings.simplefilter("ignore")
+    logging.raiseExceptions = False  # AG2 logs what it prints, and its handler can not write a lone surrogate
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("chats").mkdir()
+        seen = {}
+        for name in sorted(PROGRAMS):
+            if hooks:
+                with stage.installed(stage.Recorder(), content_on=True):
+                    seen[name] = observe(PROGRAMS[name], Path(folder))
+            else:
+                seen[name] = observe(PROGRAMS[name], Path(folder))
+        os.chdir("/")
+    result.write_text(json.dumps(seen, default=str))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:] == ["hooks"])
