@@ -34,6 +34,24 @@ def test_streamed_answer_has_its_tokens_and_says_that_it_was_streamed(play: Play
     assert all(request.streamed for request in world.server.requests)
 
 
+@pytest.mark.parametrize(
+    ("program", "reasons"),
+    [
+        (models.answer_by_the_responses_api, [("completed",)]),
+        (models.answer_by_the_unified_client, [("tool_calls",), ("stop",)]),
+    ],
+    ids=str,
+)
+def test_answer_in_another_form_is_read_as_well(
+    play: Play, content_on: None, program: Program, reasons: list[tuple[str]]
+) -> None:
+    del content_on
+    calls = play(program).trace.of(NodeKind.LLM)
+    assert [attribute(call, semconv.RESPONSE_FINISH_REASONS) for call in calls] == reasons
+    assert {attribute(call, semconv.PROVIDER_NAME) for call in calls} == {"openai"}
+    assert "TERMINATE" in attribute(calls[-1], semconv.OUTPUT_MESSAGES)
+
+
 def test_each_attempt_that_failed_is_an_event_of_the_one_call(play: Play) -> None:
     _, world, trace = play(models.model_tried_again)
     (call,) = trace.of(NodeKind.LLM)

@@ -95,7 +95,7 @@ def new_part(messages: Sequence[Any], *, own_name: str, seen: Any) -> Sequence[A
     return messages
 
 
-def as_messages(messages: Iterable[Any], *, finish_reason: str | None = None) -> str:
+def as_messages(messages: Iterable[Any], *, role: str = "user", finish_reason: str | None = None) -> str:
     """Messages in the form of the GenAI conventions, as JSON ready to be kept: masked, and no longer than one text."""
     room = _Room(content.limit())
     formed: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ def as_messages(messages: Iterable[Any], *, finish_reason: str | None = None) ->
             left_out += 1
             continue
         one: dict[str, Any] = {
-            "role": _role(message, "user"),
+            "role": _role(message, role),
             "parts": [room.fit(part) for part in _parts(message)],
         }
         name = message.get("name") if isinstance(message, Mapping) else None

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.instrumentation.autogen import answer
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
@@ -29,11 +30,10 @@ _PROVIDERS = {
     "groq": "groq",
     "mistral": "mistral_ai",
     "openai": "openai",
-    "openai_v2": "openai",
     "responses": "openai",
-    "responses_v2": "openai",
 }
 """AG2's ``api_type`` -> ``gen_ai.provider.name``; one that is not here is its own name."""
+_TOKENS = (("prompt_tokens", semconv.USAGE_INPUT_TOKENS), ("completion_tokens", semconv.USAGE_OUTPUT_TOKENS))
 _REQUEST = (
     ("temperature", semconv.REQUEST_TEMPERATURE),
     ("top_p", semconv.REQUEST_TOP_P),
@@ -65,37 +65,25 @@ class ModelCall(ChatCall):
     def returned(self, result: Any) -> None:
         """The answer: who gave it, why it ended, and what it cost."""
         span = self.node.span
-        attributes: dict[str, Any] = {}
+        attributes = answer.describe(result)
         entry = _entry_that_answered(self.instance, result)
         if entry is not None:
             attributes[semconv.REQUEST_MODEL] = str(entry.get("model") or "unknown")
             attributes[semconv.PROVIDER_NAME] = _provider({}, entry)
-        model = getattr(result, "model", None)
-        if model:
-            attributes[semconv.RESPONSE_MODEL] = str(model)
-        response_id = getattr(result, "id", None)
-        if response_id:
-            attributes[semconv.RESPONSE_ID] = str(response_id)
-        choices = getattr(result, "choices", None) or ()
-        reasons = [str(reason) for choice in choices if (reason := getattr(choice, "finish_reason", None))]
-        if reasons:
-            attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
-        if self.cached and not self.billed:
+        if self.billed:
+            attributes |= self._tokens() | answer.billed_details(result)
+        elif self.cached:
             attributes[semconv.LLM_CACHED] = True
-        elif self.billed:
-            self._tokens(result, attributes)
         span.set_attributes(attributes)
         if content.is_recorded():
-            said = [_as_dict(choice.message) for choice in choices if getattr(choice, "message", None) is not None]
-            text = messages_of.as_messages(said, finish_reason=reasons[0] if reasons else None)
-            content.keep(span, semconv.OUTPUT_MESSAGES, text)
+            reason = next(iter(answer.finish_reasons(result)), None)
+            said = messages_of.as_messages(answer.messages(result), role="assistant", finish_reason=reason)
+            content.keep(span, semconv.OUTPUT_MESSAGES, said)
 
     def raised(self, error: BaseException) -> None:
         """Answers that were billed before it went wrong."""
         if self.billed:
-            attributes: dict[str, Any] = {}
-            self._tokens(None, attributes)
-            self.node.span.set_attributes(attributes)
+            self.node.span.set_attributes(self._tokens())
 
     def close(self, error: BaseException | None) -> None:
         """End the span, with how often the vendor was asked if that was more than once."""
@@ -104,16 +92,11 @@ class ModelCall(ChatCall):
             self.node.span.set_attribute(semconv.LLM_ATTEMPTS, attempts)
         super().close(error)
 
-    def _tokens(self, response: Any, attributes: dict[str, Any]) -> None:
-        attributes[semconv.USAGE_INPUT_TOKENS] = sum(_count(usage.get("prompt_tokens")) for usage in self.billed)
-        attributes[semconv.USAGE_OUTPUT_TOKENS] = sum(_count(usage.get("completion_tokens")) for usage in self.billed)
-        usage = getattr(response, "usage", None)
-        cached = _detail(usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
-        if cached:
-            attributes[semconv.USAGE_CACHE_READ_INPUT_TOKENS] = cached
-        reasoning = _detail(usage, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-        if reasoning:
-            attributes[semconv.USAGE_REASONING_OUTPUT_TOKENS] = reasoning
+    def _tokens(self) -> dict[str, Any]:
+        return {
+            key: sum(tokens for usage in self.billed if isinstance(tokens := usage.get(name), int))
+            for name, key in _TOKENS
+        }
 
 
 def begin_model(
@@ -218,7 +201,7 @@ def _first_entry(wrapper: Any) -> Mapping[str, Any]:
 
 def _provider(config: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     api_type = str(config.get("api_type") or entry.get("api_type") or "openai").lower()
-    return _PROVIDERS.get(api_type, api_type)
+    return _PROVIDERS.get(api_type.removesuffix("_v2"), api_type)
 
 
 def _server(wrapper: Any, attributes: dict[str, Any]) -> None:
@@ -257,21 +240,3 @@ def _capture_input(node: Node, chat: Chat | None, agent: Any, messages: Any) -> 
 
 def _role(message: Any) -> Any:
     return message.get("role") if isinstance(message, Mapping) else None
-
-
-def _as_dict(message: Any) -> Any:
-    dump = getattr(message, "model_dump", None)
-    return dump() if dump is not None else message
-
-
-def _count(tokens: Any) -> int:
-    return tokens if isinstance(tokens, int) else 0
-
-
-def _detail(usage: Any, groups: tuple[str, ...], name: str) -> int:
-    for group in groups:
-        details = usage.get(group) if isinstance(usage, Mapping) else getattr(usage, group, None)
-        value = details.get(name) if isinstance(details, Mapping) else getattr(details, name, None)
-        if isinstance(value, int):
-            return value
-    return 0

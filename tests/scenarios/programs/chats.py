@@ -28,7 +28,7 @@ def assistant(world: World, name: str, **options: Any) -> ConversableAgent:
     return ConversableAgent(name, **given)
 
 
-def with_tools(world: World) -> tuple[UserProxyAgent, ConversableAgent]:
+def with_tools(world: World, **settings: Any) -> tuple[UserProxyAgent, ConversableAgent]:
     """A user that runs the tools ``add`` and ``divide``, and an adder that asks for them."""
 
     def add(a: int, b: int) -> int:
@@ -39,7 +39,7 @@ def with_tools(world: World) -> tuple[UserProxyAgent, ConversableAgent]:
         world.done.append(f"divide {a} {b}")
         return a / b
 
-    asking, adder = user(), assistant(world, "adder")
+    asking, adder = user(), assistant(world, "adder", llm_config=world.llm_config(**settings))
     for tool in (add, divide):
         register_function(tool, caller=adder, executor=asking, description=tool.__name__)
     return asking, adder

@@ -20,9 +20,7 @@ def streamed_answer(world: World) -> Any:
 
 @program(call_tool("add", {"a": 1, "b": 2}), say("3. TERMINATE"))
 def streamed_tool_call(world: World) -> Any:
-    asking, adder = with_tools(world)
-    for entry in adder.client._config_list:
-        entry["stream"] = True
+    asking, adder = with_tools(world, stream=True)
     return seen(asking.initiate_chat(adder, message="What is 1 + 2?"))
 
 
@@ -78,3 +76,16 @@ def model_without_an_agent(world: World) -> Any:
     client = OpenAIWrapper(**world.llm_config())
     answer = client.create(messages=[{"role": "user", "content": "Hello."}])
     return str(client.extract_text_or_completion_object(answer)[0])
+
+
+@program(say("By another door. TERMINATE", cached_tokens=5))
+def answer_by_the_responses_api(world: World) -> Any:
+    entry = {"api_type": "responses", "model": "gpt-4o-mini", "base_url": world.server.base_url, "api_key": "sk-x"}
+    teller = assistant(world, "teller", llm_config={"config_list": [entry], "cache_seed": None})
+    return seen(user().initiate_chat(teller, message="Tell."))
+
+
+@program(call_tool("add", {"a": 1, "b": 2}), say("3. TERMINATE"))
+def answer_by_the_unified_client(world: World) -> Any:
+    asking, adder = with_tools(world, api_type="openai_v2", price=None)
+    return seen(asking.initiate_chat(adder, message="What is 1 + 2?"))

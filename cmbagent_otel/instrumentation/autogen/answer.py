@@ -1,0 +1,80 @@
+"""What a model answered, in the three forms that AG2's clients give it: chat completion, response, unified response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cmbagent_otel import semconv
+
+
+def describe(answer: Any) -> dict[str, Any]:
+    """Who answered and why the answer ended, as attributes."""
+    attributes: dict[str, Any] = {}
+    for name, key in (("model", semconv.RESPONSE_MODEL), ("id", semconv.RESPONSE_ID)):
+        value = getattr(answer, name, None)
+        if value:
+            attributes[key] = str(value)
+    reasons = finish_reasons(answer)
+    if reasons:
+        attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
+    return attributes
+
+
+def finish_reasons(answer: Any) -> list[str]:
+    """One for each choice; the responses API has a status instead."""
+    choices = getattr(answer, "choices", None)
+    if choices is None:
+        choices = [answer]
+    reasons = [getattr(choice, "finish_reason", None) or getattr(choice, "status", None) for choice in choices]
+    return [str(reason) for reason in reasons if reason]
+
+
+def billed_details(answer: Any) -> dict[str, Any]:
+    """What of the tokens came from the vendor's cache, and what was reasoning, as attributes."""
+    usage = _get(answer, "usage")
+    found = {
+        semconv.USAGE_CACHE_READ_INPUT_TOKENS: _count(
+            usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"
+        ),
+        semconv.USAGE_REASONING_OUTPUT_TOKENS: _count(
+            usage, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"
+        ),
+    }
+    return {key: tokens for key, tokens in found.items() if tokens}
+
+
+def messages(answer: Any) -> list[Any]:
+    """What was said, each as AG2 writes a message."""
+    choices = getattr(answer, "choices", None)
+    if choices is not None:
+        return [_plain(choice.message) for choice in choices if getattr(choice, "message", None) is not None]
+    unified = getattr(answer, "messages", None)
+    if unified is not None:
+        return [_plain(message) for message in unified]
+    return [_item(_plain(item)) for item in getattr(answer, "output", None) or ()]
+
+
+def _item(item: Any) -> Any:
+    """An output item of the responses API."""
+    if isinstance(item, Mapping) and item.get("type") == "function_call":
+        call = {"id": item.get("call_id"), "function": {"name": item.get("name"), "arguments": item.get("arguments")}}
+        return {"role": "assistant", "tool_calls": [call]}
+    return item
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return dump() if dump is not None else value
+
+
+def _count(usage: Any, groups: Iterable[str], name: str) -> int:
+    for group in groups:
+        tokens = _get(_get(usage, group), name)
+        if isinstance(tokens, int):
+            return tokens
+    return 0
+
+
+def _get(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
