@@ -24,15 +24,15 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from cmbagent_otel import content, scope, semconv, settings, tracing
+from cmbagent_otel import content, resumption, scope, semconv, settings, tracing
 from cmbagent_otel.announcer import StartAnnouncer
 from cmbagent_otel.delivery import check_destination
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.exporter import claim_registered
 from cmbagent_otel.processor import DagSpanProcessor
 from cmbagent_otel.scope import Node
-from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 from cmbagent_otel.settings import DAG_EXPORTER, OTLP_EXPORTER, Settings
+from cmbagent_otel.spans.ids import SystemRandomIdGenerator
 
 _logger = logging.getLogger(__name__)
 
@@ -159,6 +159,7 @@ def reset() -> None:
 
 def _set_defaults(config: Settings) -> None:
     tracing.set_defaults(max_redos=config.max_redos, run_id=config.run_id, session_id=config.session_id)
+    resumption.configure(config.runs_dir)
     content.configure(recorded=config.content_recorded, on_spans=config.content_on_spans, limit=config.content_limit)
     if not config.content_gate_is_known:
         _logger.warning(
@@ -210,7 +211,7 @@ def _resolve() -> None:
     settings.clean_python_path()
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
-        provider = TracerProvider(resource=Resource.create())
+        provider = TracerProvider(resource=Resource.create(), id_generator=SystemRandomIdGenerator())
         trace.set_tracer_provider(provider)
     _attach(provider)
     atexit.register(shutdown)
@@ -251,16 +252,8 @@ def _join(config: Settings) -> None:
 
 def _implicit_workflow(name: str, started_at: int) -> Callable[[], Context | None]:
     def begin() -> Context | None:
-        node = scope.start(
-            f"{Operation.INVOKE_WORKFLOW} {name}",
-            NodeType.WORKFLOW,
-            NodeKind.WORKFLOW,
-            {semconv.OPERATION_NAME: Operation.INVOKE_WORKFLOW, semconv.WORKFLOW_NAME: name},
-            context=Context(),
-            start_time=started_at,
-        )
-        _state.implicit = node
-        return node.context
+        _state.implicit = tracing.Workflow(name).begin_around(started_at)
+        return _state.implicit.context
 
     return begin
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -79,10 +79,28 @@ class Siblings:
             self._frontier[own_id] = None
 
 
+class Place(Protocol):
+    """Where in a phase the program stands while one chat goes on through several of its steps.
+
+    CMBAgent moves from step to step by tools that its agents call, so no block of its code is a step.
+    """
+
+    def look(self, node_kind: str, name: str) -> Node | None:
+        """Told of each turn in the chat, and of each tool call, before it begins.
+
+        Args:
+            node_kind: ``agent`` or ``tool``.
+            name: of the agent or the tool.
+
+        Returns:
+            The step that a turn belongs to, or None where it belongs to the chat. Never raises.
+        """
+
+
 class Scope:
     """What the context says of the innermost node of ours."""
 
-    __slots__ = ("_siblings", "extra", "has_children", "in_agent", "kind", "max_redos", "run_id", "session_id")
+    __slots__ = ("_siblings", "extra", "has_children", "in_agent", "kind", "max_redos", "place", "run_id", "session_id")
 
     def __init__(
         self,
@@ -103,6 +121,8 @@ class Scope:
         """The limit of redos that the program itself set."""
         self.extra = extra
         """What an instrumentor keeps for the spans below, such as the state of a chat."""
+        self.place: Place | None = None
+        """Asked by the agent turns below, down to the next phase, where they belong."""
         self.has_children = False
         """A span of ours has begun here."""
         self._siblings: Siblings | None = None
@@ -297,6 +317,8 @@ def start(
         context, scope = enclosing()
     elif scope is None:
         scope = scope_of(context)
+    if scope is not None and scope.place is not None:
+        context, scope = _placed(scope.place, node_kind, attributes, context, scope)
     if scope is not None:
         scope.has_children = True
         run_id, session_id = scope.run_id, scope.session_id
@@ -318,7 +340,22 @@ def start(
         max_redos=max_redos if max_redos is not None else (scope.max_redos if scope is not None else None),
         extra=extra if extra is not None else (scope.extra if scope is not None else None),
     )
+    if scope is not None and node_kind not in (NodeKind.WORKFLOW, NodeKind.PHASE):
+        own.place = scope.place
     return Node(span, with_scope(trace.set_span_in_context(span, context), own), own)
+
+
+def _placed(
+    place: Place, node_kind: str, attributes: Mapping[str, Any], context: Context, scope: Scope
+) -> tuple[Context, Scope]:
+    """Where a node begins that would begin in ``scope``: a turn of the phase's own chat in the step of the moment."""
+    if node_kind == NodeKind.AGENT and not scope.in_agent:
+        node = place.look(node_kind, str(attributes.get(semconv.AGENT_NAME, "")))
+        if node is not None:
+            return with_scope(trace.set_span_in_context(node.span, context), node.scope), node.scope
+    elif node_kind == NodeKind.TOOL:
+        place.look(node_kind, str(attributes.get(semconv.TOOL_NAME, "")))
+    return context, scope
 
 
 def _in_agent(node_kind: str, scope: Scope | None) -> bool:
@@ -364,6 +401,12 @@ def mark_failed(span: Span, error: BaseException) -> None:
     span.set_status(Status(StatusCode.ERROR))
     if not isinstance(error, asyncio.CancelledError):
         content.capture(span, semconv.ERROR_MESSAGE, str(error))
+
+
+def state_failure(span: Span, error_type: str) -> None:
+    """Say that the span failed though nothing was raised; ``error_type`` is a short name of why."""
+    span.set_attribute(semconv.ERROR_TYPE, error_type)
+    span.set_status(Status(StatusCode.ERROR))
 
 
 def type_name(error: BaseException) -> str:

@@ -15,6 +15,8 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 
 # -- OpenTelemetry, general --------------------------------------------------------------------------
 ERROR_TYPE = "error.type"
+INTERRUPTED = "interrupted"
+"""Value of ``error.type``: cut off, so that nobody knows how it would have ended."""
 EXCEPTION_EVENT = "exception"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
@@ -96,6 +98,10 @@ STEP_GOAL = "cmbagent.step.goal"
 STEP_ATTEMPT = "cmbagent.step.attempt"
 """Counted from 1: the step itself is attempt 1, its first redo attempt 2."""
 STEP_SUMMARY = "cmbagent.step.summary"
+STEP_STATUS = "cmbagent.step.status"
+"""The last word of whoever watches over the steps, in its own words."""
+PLAN_STEPS = "cmbagent.plan.steps"
+"""On a phase: the number of steps of its plan."""
 ABANDONED = "cmbagent.abandoned"
 """On a span that came to nothing and never ends; nobody is told of its start."""
 
@@ -125,6 +131,7 @@ HANDOFF_KIND = "cmbagent.handoff.kind"
 
 # -- cmbagent: what AG2 shows that the conventions have no word for ------------------------------------
 AGENT_ROLE = "cmbagent.agent.role"
+AGENT_ACTION = "cmbagent.agent.action"
 CHAT_NAME = "cmbagent.chat.name"
 CHAT_MANAGER = "cmbagent.chat.manager"
 SPEAKER_SELECTED = "cmbagent.speaker.selected"

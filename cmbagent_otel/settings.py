@@ -133,12 +133,14 @@ class Settings(BaseSettings):
     @cached_property
     def resolved_spool_dir(self) -> Path:
         """The spool's folder for this database: what waits for one must never be written to another."""
-        base = self.spool_dir
-        if base is None:
-            state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-            base = Path(state) / "cmbagent-otel" / "spool"
+        base = self.spool_dir or _state_dir() / "spool"
         digest = hashlib.sha256(self.resolved_database_url.encode()).hexdigest()[:12]
         return base.absolute() / digest
+
+    @property
+    def runs_dir(self) -> Path:
+        """The folder that knows where this machine's runs were left."""
+        return _state_dir() / "runs"
 
     @property
     def content_recorded(self) -> bool:
@@ -154,6 +156,10 @@ class Settings(BaseSettings):
     def content_gate_is_known(self) -> bool:
         """Whether the gate has one of OpenTelemetry's values."""
         return self.content_recorded or self.content_gate.upper() == "NO_CONTENT"
+
+
+def _state_dir() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state").absolute() / "cmbagent-otel"
 
 
 def load(**overrides: Any) -> Settings:

@@ -1,0 +1,85 @@
+"""The steps of a phase: one at a time, each with its attempts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cmbagent_otel import content, semconv
+from cmbagent_otel.scope import Node
+from cmbagent_otel.tracing import Attempt, Step
+
+
+class Task(NamedTuple):
+    """What a step is: its number and agent are structure, its goal a plan's words and so content."""
+
+    number: int
+    goal: str | None = None
+    agent: str | None = None
+
+
+class Steps:
+    """The steps under ``phase``.
+
+    They are spans, but nobody's current block: turns find theirs by
+    :class:`~cmbagent_otel.instrumentation.cmbagent.progress.Progress`.
+    """
+
+    def __init__(self, phase: Node) -> None:
+        self._phase = phase
+        self._first: dict[int, Step] = {}
+        self._failed: set[int] = set()
+        self.current: Attempt | None = None
+        """The attempt under way."""
+
+    @property
+    def node(self) -> Node | None:
+        """The span under way."""
+        return self.current.node if self.current is not None else None
+
+    def known(self, number: int | None) -> bool:
+        """Whether there was an attempt at that step already."""
+        return number in self._first
+
+    def has_failed(self, number: int | None) -> bool:
+        """Whether the last attempt at that step failed."""
+        return number in self._failed
+
+    def begin(
+        self, task: Task, *, limit: int | None = None, reason: str | None = None, hypothesis: str | None = None
+    ) -> Attempt:
+        """Begin a step, or do it again if it was begun before; what is under way ends.
+
+        Args:
+            task: the step.
+            limit: redos that CMBAgent allows; it enforces that itself.
+            reason: of a redo, as far as it is known.
+            hypothesis: what a person or model says is to be done differently; content.
+        """
+        self.end()
+        first = self._first.get(task.number)
+        attempt: Attempt
+        if first is None:
+            attempt = first = Step(task.number, agent=task.agent, expected_redos=limit)
+            self._first[task.number] = first
+        else:
+            attempt = first.redo_seen(reason=reason)
+        attempt.begin(self._phase)
+        self._failed.discard(task.number)
+        self.current = attempt
+        if attempt.node is not None:
+            if task.goal is not None:
+                content.capture(attempt.node.span, semconv.STEP_GOAL, task.goal)
+            if hypothesis is not None:
+                content.capture(attempt.node.span, semconv.REDO_HYPOTHESIS, hypothesis)
+        return attempt
+
+    def end(self, *, failed: str | None = None, error: BaseException | None = None) -> None:
+        """End the attempt under way, if there is one: failed with that error type, or by that error."""
+        attempt, self.current = self.current, None
+        if attempt is None:
+            return
+        if failed is not None:
+            attempt.set_failed(failed)
+        if failed is not None or error is not None:
+            self._failed.add(attempt.number)
+        attempt.finish(error)

@@ -1,0 +1,107 @@
+"""CMBAgent's workflows: ``one_shot``, ``planning_and_control`` and the like, each call a run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from cmbagent_otel import content, resumption, semconv
+from cmbagent_otel import scope as scopes
+from cmbagent_otel.instrumentation.calls import Begin, Call
+from cmbagent_otel.instrumentation.cmbagent.steps import Steps
+from cmbagent_otel.instrumentation.health import fault
+from cmbagent_otel.resumption import Left
+from cmbagent_otel.scope import Node, Scope
+from cmbagent_otel.tracing import Phase, Workflow, node_of
+
+NAMES = frozenset(
+    {
+        "one_shot",
+        "planning_and_control",
+        "planning_and_control_context_carryover",
+        "deep_research",
+        "control",
+        "human_in_the_loop",
+    }
+)
+
+
+class WorkflowCall(Call):
+    """A workflow runs. A phase that goes on through several chats of it, one for each step, is kept here."""
+
+    __slots__ = ("carried", "workflow")
+
+    def __init__(self, workflow: Workflow, node: Node) -> None:
+        super().__init__(node)
+        self.workflow = workflow
+        self.carried: tuple[Phase, Steps] | None = None
+        node.scope.extra = self
+
+    def carry(self, phase_type: str) -> tuple[Node, Steps]:
+        """The phase of that type that goes on, or a new one, and its steps."""
+        if self.carried is not None and self.carried[0].type != phase_type:
+            self.end_carried(None)
+        if self.carried is None:
+            phase = Phase(phase_type).begin(self.node)
+            self.carried = (phase, Steps(node_of(phase)))
+        phase, steps = self.carried
+        return node_of(phase), steps
+
+    def end_carried(self, error: BaseException | None) -> None:
+        """End that phase, if there is one."""
+        carried, self.carried = self.carried, None
+        if carried is not None:
+            carried[0].finish(error)
+
+    def close(self, error: BaseException | None) -> None:
+        """End the run, or the part of one."""
+        try:
+            self.end_carried(error)
+        except Exception as problem:  # noqa: BLE001 - the workflow must end all the same
+            fault("WorkflowCall.end_carried", problem)
+        self.node.scope.extra = None
+        self.workflow.finish(error)
+
+
+def workflow_around(scope: Scope | None) -> WorkflowCall | None:
+    """The workflow of CMBAgent directly around here."""
+    found = scope.extra if scope is not None else None
+    return found if isinstance(found, WorkflowCall) and scope is found.node.scope else None
+
+
+def begin_workflow(called: str) -> Begin:
+    """A hook of the function that is called by that name."""
+
+    def begin(
+        original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> WorkflowCall:
+        bound = inspect.signature(original).bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        work_dir = str(given["work_dir"]) if given.get("work_dir") else None
+        left = resumption.find(work_dir=work_dir) if _goes_on(given) and work_dir is not None else None
+        joins = scopes.enclosing(for_workflow=True)[1] is not None
+        workflow = Workflow(
+            called,
+            agent=_text(given.get("agent")),
+            model=_text(given.get("engineer_model") or given.get("default_llm_model")),
+            run_id=left.run_id if left is not None and not joins else None,
+        ).__enter__()
+        node = node_of(workflow)
+        content.capture(node.span, semconv.WORKFLOW_TASK, str(given.get("task", "")))
+        if work_dir is not None and not joins:
+            resumption.leave(Left(node.scope.run_id, node.scope.session_id, node.span_context), work_dir=work_dir)
+        return WorkflowCall(workflow, node)
+
+    return begin
+
+
+def _goes_on(given: dict[str, Any]) -> bool:
+    """Whether the call goes on with what an earlier one left in the folder."""
+    step = given.get("restart_at_step")
+    return isinstance(step, int) and step > 0
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
