@@ -42,9 +42,14 @@ def upsert(
     return _run(connection, _insert(connection.dialect.name, table, columns, keep), rows)
 
 
-def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
-    """Set ``columns`` where ``key`` has the first value of a row, and where that changes anything."""
-    return _run(connection, _update(connection.dialect.name, table, key, columns), rows)
+def update(
+    connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row], *, only: str = ""
+) -> int:
+    """Set ``columns`` where ``key`` has the first value of a row, and where that changes anything.
+
+    ``only`` is a further condition on the table, which is called ``t``.
+    """
+    return _run(connection, _update(connection.dialect.name, table, key, columns, only), rows)
 
 
 def _run(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
@@ -74,7 +79,7 @@ def _insert(dialect: str, table: Table, columns: tuple[str, ...], keep: frozense
 
 
 @functools.cache
-def _update(dialect: str, table: Table, key: str, columns: tuple[str, ...]) -> str:
+def _update(dialect: str, table: Table, key: str, columns: tuple[str, ...], only: str) -> str:
     all_columns = (key, *columns)
     if dialect == "postgresql":
         values = {name: f"u.{name}{_cast(table, name)}" for name in columns}
@@ -86,7 +91,8 @@ def _update(dialect: str, table: Table, key: str, columns: tuple[str, ...]) -> s
         source = f" WHERE t.{key} = {numbered[key]}"
         differs = " OR ".join(f"t.{name} IS NOT {values[name]}" for name in columns)
     changed = ", ".join(f"{name} = {value}" for name, value in values.items())
-    return f"UPDATE {table.name} AS t SET {changed}{source} AND ({differs})"
+    condition = f" AND {only}" if only else ""
+    return f"UPDATE {table.name} AS t SET {changed}{source}{condition} AND ({differs})"
 
 
 def _unnest(table: Table, columns: tuple[str, ...]) -> str:

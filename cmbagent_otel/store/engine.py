@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError, OperationalError
 
-from cmbagent_otel.errors import SettingsError
+from cmbagent_otel.errors import SchemaOutOfDateError, SettingsError, StoreError, StoreUnavailableError
 
 _BUSY_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_S = 5
+UPGRADE_ADVICE = "type: cmbagent-otel db upgrade"
 
 
 def open_engine(url: str, *, read_only: bool = False) -> Engine:
@@ -32,6 +34,7 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     options = "-c timezone=UTC -c jit=off" + (" -c default_transaction_read_only=on" if read_only else "")
     engine = create_engine(
         parsed,
+        hide_parameters=True,
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -61,7 +64,7 @@ def _parse(url: str) -> URL:
 def _open_sqlite(url: URL, *, read_only: bool) -> Engine:
     if read_only and url.database and url.database != ":memory:":
         url = url.set(database=f"file:{Path(url.database).absolute()}", query={"mode": "ro", "uri": "true"})
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
@@ -98,3 +101,29 @@ def _forget_after_fork(engine: Engine) -> Engine:
             raise DisconnectionError("this connection belongs to the process that forked this one")
 
     return engine
+
+
+_SCHEMA_STATES = frozenset({"42P01", "42703", "42P10"})
+_AGAIN_STATES = frozenset({"40001", "40P01", "55P03"})
+_NO_SUCH = ("no such table", "no such column", "has no column named", "ON CONFLICT clause does not match")
+
+
+def translate(error: DBAPIError) -> StoreError | None:
+    """What a driver's error means for the store; None where the fault lies in what was to be written."""
+    state = getattr(error.orig, "sqlstate", None)
+    words = str(error.orig)
+    if state in _SCHEMA_STATES or any(phrase in words for phrase in _NO_SUCH):
+        return SchemaOutOfDateError(f"The database's tables are not those of this version; {UPGRADE_ADVICE}")
+    if state == "42501":
+        return StoreError(f"The database's user may not do that: {words.strip()}. Grant it, or use another user.")
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        first = words.strip().splitlines()[0] if words.strip() else type(error.orig).__name__
+        return StoreUnavailableError(f"The database can't be reached or used now: {first}.")
+    return None
+
+
+def worth_another_try(error: DBAPIError) -> bool:
+    """Whether the same transaction may well succeed at once: a deadlock, or a connection that went away."""
+    if getattr(error.orig, "sqlstate", None) in _AGAIN_STATES or error.connection_invalidated:
+        return True
+    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)

@@ -51,7 +51,6 @@ class Place(NamedTuple):
 
     session_id: str
     own: Context
-    above: Context | None
 
     @property
     def main_depth(self) -> int:
@@ -69,6 +68,10 @@ class Rows:
 
     def __init__(self, dialect: str) -> None:
         self._moment: Callable[[int], Any] = moment if dialect == "postgresql" else _moment_text
+
+    def now(self, at: datetime) -> Any:
+        """The time ``at``, of any zone."""
+        return self._moment(int(at.timestamp() * 1_000_000) * 1000)
 
     def node(self, node: Node, session_id: str) -> Row:
         """A row of ``dag_nodes``, in the order of ``NODE``."""

@@ -1,27 +1,18 @@
-"""Alembic's environment: runs on the connection that :mod:`cmbagent_otel.store.migrate` hands over."""
+"""Run by Alembic: migrate over the connection that :mod:`cmbagent_otel.store.migrate` opened, or print the SQL."""
 
 from __future__ import annotations
 
 from alembic import context
 
+from cmbagent_otel.store.migrate import VERSION_TABLE
 from cmbagent_otel.store.schema import metadata
 
-VERSION_TABLE = "cmbagent_otel_version"
+given = context.config.attributes
+options = {"target_metadata": metadata, "version_table": VERSION_TABLE, "render_as_batch": True}
 
 if context.is_offline_mode():
-    context.configure(
-        dialect_name=context.config.attributes["dialect"],
-        target_metadata=metadata,
-        version_table=VERSION_TABLE,
-        literal_binds=True,
-        output_buffer=context.config.output_buffer,
-    )
+    context.configure(dialect_name=given["dialect"], literal_binds=True, output_buffer=given["output"], **options)
+    context.run_migrations()
 else:
-    context.configure(
-        connection=context.config.attributes["connection"],
-        target_metadata=metadata,
-        version_table=VERSION_TABLE,
-        render_as_batch=True,
-    )
-with context.begin_transaction():
+    context.configure(connection=given["connection"], **options)
     context.run_migrations()

@@ -1,13 +1,10 @@
-"""The graph: CMBAgent's tables with our columns beside theirs, and the views."""
+"""The first tables, views, and what is missing in a database of CMBAgent's."""
 
 from __future__ import annotations
 
-from alembic import op
-from sqlalchemy import MetaData
-from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+from alembic import context, op
 
-from cmbagent_otel.store.schema import metadata
-from cmbagent_otel.store.views import VIEWS, create_view
+from cmbagent_otel.store import adopt
 
 revision = "0001"
 down_revision = None
@@ -16,17 +13,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for table in metadata.sorted_tables:
-        op.execute(CreateTable(table))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            op.execute(CreateIndex(index))
-    for name in VIEWS:
-        op.execute(create_view(name, op.get_context().dialect.name))
+    if context.is_offline_mode():
+        for statement in adopt.statements(context.get_context().dialect):
+            op.execute(statement)
+    else:
+        adopt.adopt(op.get_bind())
 
 
 def downgrade() -> None:
-    for name in reversed(VIEWS):
-        op.execute(f"DROP VIEW {name}")
-    known: MetaData = metadata
-    for table in reversed(known.sorted_tables):
-        op.execute(DropTable(table))
+    if context.is_offline_mode():
+        for statement in adopt.drop_statements(context.get_context().dialect):
+            op.execute(statement)
+    else:
+        adopt.release(op.get_bind())

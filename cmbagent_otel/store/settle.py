@@ -31,6 +31,8 @@ class Settled(NamedTuple):
 
     fragment: Fragment
     claims: Claims
+    before: frozenset[str]
+    """Runs in which nodes stood that stand in another one now."""
     accepted: Sequence[SpanGraph]
     """Those that say more than what is stored."""
     chained: Chained
@@ -68,7 +70,8 @@ def settle(connection: Connection, graphs: Iterable[SpanGraph], run_ids: Iterabl
     claims.place_placeholders(edge for graph in accepted for edge in (*graph.edges, *chained.edges))
     shifted = order.settle_siblings(fragment)
     redo.follow_source(fragment, shifted)
-    return Settled(fragment, claims, accepted, chained, shifted)
+    moved = {node.before.run_id for node in fragment.changed if node.before and node.before.run_id != node.run_id}
+    return Settled(fragment, claims, frozenset(moved), accepted, chained, shifted)
 
 
 def _merge(graphs: Iterable[SpanGraph]) -> dict[str, SpanGraph]:

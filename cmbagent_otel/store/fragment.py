@@ -1,0 +1,285 @@
+"""The part of the tree that a batch touches, in memory: nodes as they are stored, and as they will be.
+
+What a node hands down (its run, depth, step, event) is its :class:`Context`. Each node has two: ``before``, from
+what is stored, and ``after``, from what is known now. Where they differ, its children have to be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row
+
+from cmbagent_otel.graph.record import NodeRecord
+from cmbagent_otel.semconv import NodeKind, NodeType, Status
+from cmbagent_otel.spans.record import default_run_id
+from cmbagent_otel.store.select import json_object, select
+
+Moment = tuple[int, str]
+"""Start and span id: the order of nodes that start at the same time is that of their ids."""
+
+
+class Context(NamedTuple):
+    """What a node hands down to its children and its events."""
+
+    run_id: str
+    depth: int | None
+    """None until all ancestors are in."""
+    step_id: str | None
+    """The first attempt of the nearest step."""
+    parent_event_id: str | None
+    """The parent of the node's main event."""
+    event_id: str | None
+    """The nearest main event."""
+    event_depth: int
+    """The depth of that event; -1 where there is none, or it is not known yet."""
+    phase: str | None
+    """The type of the phase that a step stands in."""
+
+
+class Node:
+    """A node as it is known now; ``stored`` is what the database has."""
+
+    __slots__ = (
+        "after",
+        "agent",
+        "attempt",
+        "before",
+        "depth",
+        "has_event",
+        "id",
+        "known",
+        "meta",
+        "node_type",
+        "order_index",
+        "parent_id",
+        "record",
+        "run_id",
+        "run_is_stated",
+        "start",
+        "status",
+        "stored",
+        "trace_id",
+    )
+
+    def __init__(self, node_id: str) -> None:
+        self.id = node_id
+        self.trace_id = ""
+        self.known = False
+        """False for a placeholder."""
+        self.run_id = ""
+        self.run_is_stated = False
+        self.parent_id: str | None = None
+        self.node_type: str = NodeType.PLACEHOLDER
+        self.agent: str | None = None
+        self.status: str = Status.PENDING
+        self.start: Moment | None = None
+        self.attempt: int | None = None
+        self.meta: dict[str, Any] = {}
+        self.has_event = False
+        self.depth: int | None = None
+        self.order_index = 0
+        self.record: NodeRecord | None = None
+        """What has come of it in this batch and says more than what is stored."""
+        self.stored: Stored | None = None
+        self.before: Context | None = None
+        self.after: Context | None = None
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it is a step or a redo of one."""
+        return self.meta.get("kind") == NodeKind.STEP
+
+    @property
+    def is_redo(self) -> bool:
+        """Whether it is a redo of a step."""
+        return self.node_type == NodeType.BRANCH_POINT
+
+    @property
+    def step_id(self) -> str:
+        """Of a step or a redo: the id of the first attempt."""
+        return str(self.meta.get("source_node_id") or self.id)
+
+    @property
+    def sibling_group(self) -> tuple[str, str] | None:
+        """The nodes among which it has its place by time: those of one parent, or the tops of one run."""
+        if not self.known or self.is_redo or self.start is None:
+            return None
+        return ("parent", self.parent_id) if self.parent_id is not None else ("run", self.run_id)
+
+    def describe(self, record: NodeRecord) -> None:
+        """Take over what ``record`` says; the parent, once known, stays."""
+        self.record = record
+        self.known = True
+        self.trace_id = record.trace_id
+        self.node_type = record.node_type
+        self.agent = record.agent
+        self.status = record.status
+        self.start = (record.start_time_unix_nano, record.span_id)
+        self.attempt = record.attempt
+        if "source_node_id" in record.meta or "previous_node_id" in record.meta:
+            self.meta.pop("chained", None)
+        self.meta = {**self.meta, **record.meta}
+        self.run_is_stated = record.run_is_stated
+        if record.run_is_stated:
+            self.run_id = record.run_id
+            self.meta.pop("run_is_inherited", None)
+        else:
+            self.meta["run_is_inherited"] = True
+
+
+class Stored(NamedTuple):
+    """What the database has of a node, as far as settling may change it."""
+
+    run_id: str
+    parent_id: str | None
+    depth: int | None
+    order_index: int
+    meta: dict[str, Any]
+    sibling_group: tuple[str, str] | None
+    step_id: str | None
+
+
+_COLUMNS = (
+    "n.id, n.trace_id, n.span_id, n.run_id, n.parent_node_id, n.node_type, n.agent, n.status, n.order_index, n.depth,"
+    " n.start_time_unix_nano, n.attempt, {meta} AS meta, e.id AS event_id"
+)
+_WITH_ANCESTORS = f"""
+, up(id) AS (
+  SELECT id FROM ids UNION SELECT n.parent_node_id FROM up JOIN dag_nodes n ON n.id = up.id
+   WHERE n.parent_node_id IS NOT NULL)
+SELECT {_COLUMNS} FROM up JOIN dag_nodes n ON n.id = up.id LEFT JOIN execution_events e ON e.id = n.id"""
+_CHILDREN = f"""
+SELECT {_COLUMNS} FROM ids JOIN dag_nodes n ON n.parent_node_id = ids.id
+  LEFT JOIN execution_events e ON e.id = n.id"""
+
+
+class Fragment:
+    """Nodes by id, each with all of its ancestors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.nodes: dict[str, Node] = {}
+        self.claims: dict[str, str] = {}
+        """For each trace the run of the earliest of its spans that names one."""
+
+    def claim(self, trace_id: str) -> str:
+        """The run of the spans of a trace that name none and have no known parent."""
+        return self.claims.get(trace_id) or default_run_id(trace_id)
+
+    @property
+    def changed(self) -> list[Node]:
+        """Nodes that say something new, or now hand down something else than is stored; after :meth:`resolve`."""
+        return [node for node in self.nodes.values() if node.record is not None or node.before != node.after]
+
+    def load(self, node_ids: Iterable[str]) -> None:
+        """Load these nodes and their ancestors; those in memory stay as they are."""
+        missing = [node_id for node_id in node_ids if node_id not in self.nodes]
+        self._add(select(self.connection, missing, _WITH_ANCESTORS))
+
+    def load_children(self, node_ids: Iterable[str]) -> None:
+        """Load the children of nodes that are in memory."""
+        self._add(select(self.connection, node_ids, _CHILDREN))
+
+    def _add(self, rows: Iterable[Row[Any]]) -> None:
+        added = []
+        for row in rows:
+            if row.id not in self.nodes:
+                node = self.nodes[row.id] = _node_of(row)
+                added.append(node)
+        for node in added:
+            if node.before is None:
+                self._resolve(node, after=False)
+
+    def placeholder(self, node_id: str) -> Node:
+        """The node of that id, a new placeholder where it is not known."""
+        return self.nodes.setdefault(node_id, Node(node_id))
+
+    def resolve(self) -> None:
+        """Find out what every node hands down, as things are known now."""
+        for node in self.nodes.values():
+            node.after = None
+        for node in self.nodes.values():
+            if node.after is None:
+                self._resolve(node, after=True)
+
+    def _resolve(self, node: Node, *, after: bool) -> None:
+        path = []
+        current: Node | None = node
+        while current is not None and (current.after if after else current.before) is None:
+            path.append(current)
+            parent_id = current.parent_id if after or current.stored is None else current.stored.parent_id
+            current = self.nodes.get(parent_id) if parent_id is not None else None
+        for below in reversed(path):
+            above = self.nodes.get(below.parent_id) if below.parent_id is not None else None
+            if after:
+                below.after = self._after(below, above)
+            else:
+                stored_parent = below.stored.parent_id if below.stored is not None else None
+                above = self.nodes.get(stored_parent) if stored_parent is not None else None
+                below.before = _before(below, above)
+
+    def _after(self, node: Node, parent: Node | None) -> Context:
+        if not node.known:
+            return Context(node.run_id, None, None, None, None, -1, None)
+        above = parent.after if parent is not None and parent.known else None
+        if not node.run_is_stated:
+            node.run_id = above.run_id if above is not None else self.claim(node.trace_id)
+        if node.parent_id is None:
+            node.depth = 0
+        else:
+            node.depth = above.depth + 1 if above is not None and above.depth is not None else None
+        return _hand_down(node, above, node.run_id, node.depth, node.step_id if node.is_step else None)
+
+
+def _before(node: Node, parent: Node | None) -> Context | None:
+    stored = node.stored
+    if stored is None:
+        return None
+    above = parent.before if parent is not None else None
+    return _hand_down(node, above, stored.run_id, stored.depth, stored.step_id)
+
+
+def _hand_down(node: Node, above: Context | None, run_id: str, depth: int | None, step_id: str | None) -> Context:
+    event_above = above.event_id if above is not None else None
+    event_depth = above.event_depth if above is not None and depth is not None else -1
+    phase = node.node_type if node.meta.get("kind") == NodeKind.PHASE else above.phase if above is not None else None
+    return Context(
+        run_id,
+        depth,
+        step_id or (above.step_id if above is not None else None),
+        event_above,
+        node.id if node.has_event else event_above,
+        event_depth + 1 if node.has_event and depth is not None else event_depth,
+        phase,
+    )
+
+
+def _node_of(row: Row[Any]) -> Node:
+    node = Node(row.id)
+    node.trace_id = row.trace_id or ""
+    node.known = row.node_type != NodeType.PLACEHOLDER
+    node.meta = json_object(row.meta)
+    node.run_id = row.run_id
+    node.run_is_stated = node.known and "run_is_inherited" not in node.meta
+    node.parent_id = row.parent_node_id
+    node.node_type = row.node_type
+    node.agent = row.agent
+    node.status = row.status
+    if row.start_time_unix_nano is not None and row.span_id is not None:
+        node.start = (row.start_time_unix_nano, row.span_id)
+    node.attempt = row.attempt
+    node.has_event = row.event_id is not None
+    node.depth = row.depth
+    node.order_index = row.order_index
+    node.stored = Stored(
+        row.run_id,
+        row.parent_node_id,
+        row.depth,
+        row.order_index,
+        dict(node.meta),
+        node.sibling_group,
+        node.step_id if node.is_step else None,
+    )
+    return node
