@@ -57,7 +57,14 @@ arch: $(READY) ## check who imports whom
 	$(BIN)/lint-imports
 
 .PHONY: check
-check: lint types arch test ## all of the above: what .ci/run runs
+check: lint types arch test ## lint, types, arch and test
+
+# What .ci/run runs. A file in mk/ adds what needs long builds: `CI += test-stack`.
+CI := check
+
+.PHONY: ci-targets
+ci-targets:
+	@echo $(CI)
 
 .PHONY: docs
 docs: $(READY) ## write the reference pages that come from code
@@ -65,7 +72,7 @@ docs: $(READY) ## write the reference pages that come from code
 
 .PHONY: clean
 clean: ## remove .venv and everything made by these targets
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts
+	rm -rf .venv* .bin build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 -include mk/*.mk
