@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cmbagent_otel import semconv
-from cmbagent_otel.graph.record import EventRecord, NodeRecord
+from cmbagent_otel.graph.record import EventRecord, FileRecord, NodeRecord
 from cmbagent_otel.graph.values import derived_id, is_id, structured
 from cmbagent_otel.semconv import EventSubtype, EventType, NodeKind, Status
 from cmbagent_otel.spans.record import SpanEvent, SpanRecord
@@ -170,6 +170,27 @@ _PROJECTIONS: dict[str, Callable[..., EventRecord]] = {
     semconv.HANDOFF_EVENT: _handoff,
     semconv.EXCEPTION_EVENT: _exception,
 }
+
+
+def files(node: NodeRecord, written: Sequence[FileRecord]) -> tuple[EventRecord, ...]:
+    """The events of the files that a code execution wrote; each has the id of its file's row."""
+    return tuple(
+        EventRecord(
+            id=file.source_id,
+            node_id=node.id,
+            run_id=node.run_id,
+            event_type=EventType.FILE_GEN,
+            event_subtype=EventSubtype.CREATE,
+            status=Status.COMPLETED,
+            time_unix_nano=file.time_unix_nano,
+            trace_id=node.trace_id,
+            span_id=node.span_id,
+            agent_name=file.agent_name,
+            inputs={"file_path": file.file_path, "file_type": file.file_type},
+            meta={"size_bytes": file.size_bytes},
+        )
+        for file in written
+    )
 
 
 def _texts(attributes: Mapping[str, Any], keys: tuple[tuple[str, str], ...]) -> dict[str, Any]:

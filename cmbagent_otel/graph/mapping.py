@@ -21,6 +21,8 @@ _FACTS: tuple[tuple[str, str], ...] = (
     (semconv.STEP_GOAL, "goal"),
     (semconv.STEP_ATTEMPT, "attempt"),
     (semconv.STEP_SUMMARY, "summary"),
+    (semconv.STEP_STATUS, "step_status"),
+    (semconv.PLAN_STEPS, "plan_steps"),
     (semconv.REDO_NUMBER, "redo_number"),
     (semconv.REDO_BRANCH_NAME, "branch_name"),
     (semconv.REDO_HYPOTHESIS, "hypothesis"),
@@ -46,6 +48,7 @@ _FACTS: tuple[tuple[str, str], ...] = (
     (semconv.CODE_BLOCKS, "code_blocks"),
     (semconv.CODE_TIMEOUT, "timeout"),
     (semconv.PROCESS_EXIT_CODE, "exit_code"),
+    (semconv.AGENT_ACTION, "action"),
     (semconv.CHAT_NAME, "chat"),
     (semconv.CHAT_MANAGER, "manager"),
     (semconv.SPEAKER_SELECTED, "selected"),
@@ -69,12 +72,13 @@ def map_span(span: SpanRecord, *, content: bool = True) -> SpanGraph:
     node_type = str(attributes[semconv.NODE_TYPE])
     kind = str(attributes.get(semconv.NODE_KIND, node_type))
     node = _node(span, attributes, node_type, kind)
+    files = _files(attributes, node)
     return SpanGraph(
         node,
         _edges(attributes, node),
-        events.project(span, attributes, node, kind, content=content),
+        events.project(span, attributes, node, kind, content=content) + events.files(node, files),
         _costs(attributes, node, kind),
-        _files(attributes, node),
+        files,
     )
 
 
@@ -88,7 +92,7 @@ def _node(span: SpanRecord, attributes: Mapping[str, Any], node_type: str, kind:
     if not ended:
         status = Status.WAITING_APPROVAL if kind == NodeKind.APPROVAL else Status.RUNNING
     else:
-        status = Status.FAILED if span.status == "ERROR" else Status.COMPLETED
+        status = _outcome(span, attributes)
     input_tokens = output_tokens = price = None
     if kind == NodeKind.LLM:
         input_tokens = integer(attributes.get(semconv.USAGE_INPUT_TOKENS))
@@ -121,6 +125,12 @@ def _node(span: SpanRecord, attributes: Mapping[str, Any], node_type: str, kind:
         price,
         integer(attributes.get(semconv.STEP_ATTEMPT)),
     )
+
+
+def _outcome(span: SpanRecord, attributes: Mapping[str, Any]) -> str:
+    if span.status != "ERROR":
+        return Status.COMPLETED
+    return Status.INTERRUPTED if attributes.get(semconv.ERROR_TYPE) == semconv.INTERRUPTED else Status.FAILED
 
 
 def _meta(span: SpanRecord, attributes: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -261,11 +271,12 @@ def _files(attributes: Mapping[str, Any], node: NodeRecord) -> tuple[FileRecord,
         facts = structured(entry)
         if not isinstance(facts, dict) or not isinstance(facts.get("path"), str):
             continue
+        own_id = derived_id(node.id, f"file {facts['path']}")
         files.append(
             FileRecord(
-                derived_id(node.id, f"file {facts['path']}"),
+                own_id,
                 node.id,
-                node.id,
+                own_id,
                 node.run_id,
                 facts["path"],
                 str(facts.get("type") or "other"),

@@ -91,6 +91,7 @@ class FileRecord(NamedTuple):
     source_id: str
     node_id: str
     event_id: str
+    """Of its own ``file_gen`` event."""
     run_id: str
     file_path: str
     file_type: str

@@ -10,9 +10,10 @@ from opentelemetry.trace import Status, StatusCode
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
-from cmbagent_otel.instrumentation.autogen.state import ChatCall, call_of, is_own_super
+from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of, is_own_super
 from cmbagent_otel.instrumentation.autogen.turn import TurnCall
-from cmbagent_otel.scope import Scope
+from cmbagent_otel.instrumentation.files import Folder, look
+from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 
 _NONZERO = "nonzero_exit_code"
@@ -26,7 +27,11 @@ _TIMEOUT_WORDS = "Timeout"
 class CodeCall(ChatCall):
     """Blocks of code run."""
 
-    __slots__ = ()
+    __slots__ = ("folder",)
+
+    def __init__(self, node: Node, executor: Any, chat: Chat | None) -> None:
+        super().__init__(node, executor, chat)
+        self.folder: Folder | None = look(node.span, _work_dir(executor))
 
     def returned(self, result: Any) -> None:
         """Exit code and output; anything but 0 is an error."""
@@ -41,6 +46,8 @@ class CodeCall(ChatCall):
             span.set_status(Status(StatusCode.ERROR))
         if content.is_recorded():
             content.capture(span, semconv.CODE_OUTPUT, str(output))
+        if self.folder is not None:
+            self.folder.state(span)
 
 
 def begin_code(
@@ -73,6 +80,15 @@ def begin_code(
         content.capture(node.span, semconv.CODE_SOURCE, _source(blocks))
     node.attach()
     return call
+
+
+def _work_dir(executor: Any) -> Any:
+    """The folder that the code runs in: of an executor, or of an agent without one, where it is set."""
+    found = getattr(executor, "work_dir", None) or getattr(executor, "output_dir", None)
+    if found is None:
+        config = getattr(executor, "_code_execution_config", None)
+        found = config.get("work_dir") if isinstance(config, dict) else None
+    return found
 
 
 def _block(block: Any) -> tuple[str, str]:
