@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
@@ -103,7 +104,7 @@ def _sections(source: str) -> list[tuple[str, list[str]]]:
 def _docstrings(source: str) -> dict[str, str]:
     found: dict[str, str] = {}
     body = ast.parse(source).body
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in itertools.pairwise(body):
         if (
             isinstance(before, ast.Assign)
             and isinstance(before.targets[0], ast.Name)

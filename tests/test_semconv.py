@@ -22,7 +22,11 @@ NEWER = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(name for name, value in KEYS.items() if value.startswith("gen_ai.")))
+# What AG2 1.x writes in its own way is read by a dialect, and never written.
+WRITTEN = {name: value for name, value in KEYS.items() if not name.startswith("AG2_")}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, value in WRITTEN.items() if value.startswith("gen_ai.")))
 def test_a_gen_ai_key_is_one_of_the_conventions(name: str) -> None:
     known = {value for value in vars(gen_ai_attributes).values() if isinstance(value, str)}
     metrics = {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}

@@ -7,10 +7,10 @@ a redo is bookkeeping, not control flow.
 
 from __future__ import annotations
 
+from cmbagent_otel.tracing.attempts import Attempt, Redo, Step
 from cmbagent_otel.tracing.block import DEFAULT_MAX_REDOS, Block, node_of, set_defaults
-from cmbagent_otel.tracing.step import Attempt, Redo, Step
+from cmbagent_otel.tracing.parts import Phase, Workflow
 from cmbagent_otel.tracing.work import Agent, Tool
-from cmbagent_otel.tracing.workflow import Phase, Workflow
 
 __all__ = [
     "DEFAULT_MAX_REDOS",

@@ -6,7 +6,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.scope import Node
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
-from cmbagent_otel.tracing.workflow import Part
+from cmbagent_otel.tracing.parts import Part
 
 
 class Agent(Part):

@@ -18,7 +18,7 @@ from cmbagent_otel.errors import RedoLimitExceeded
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType
 from cmbagent_otel.tracing.block import Defaults, follow
-from cmbagent_otel.tracing.workflow import Part
+from cmbagent_otel.tracing.parts import Part
 
 _logger = logging.getLogger(__name__)
 
