@@ -45,7 +45,7 @@ def start() -> None:
             stream.reconfigure(errors="replace")
     code = None
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="cmbagent-otel", standalone_mode=False)
         sys.stdout.flush()
     except CmbagentOtelError as error:
         _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
@@ -54,9 +54,9 @@ def start() -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read has gone, as `head` does; nothing is left to say, and nobody to say it to.
+        # Whoever read has gone, as `head` does: quietly, and with 1, as typer and rich do it elsewhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -187,6 +187,39 @@ def export(
     from cmbagent_otel.cli import commands
 
     commands.export(database, name, form, output)
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8520,
+    token: Annotated[
+        str | None, typer.Option(help="Asked of everyone; 'auto' makes one. Else CMBAGENT_OTEL_TOKEN.")
+    ] = None,
+    jaeger_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where Jaeger's pages are, for links to spans.")
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Serve the web viewer."""
+    from cmbagent_otel.cli import servers
+
+    servers.viewer(database, host=host, port=port, token=token, jaeger_url=jaeger_url)
+
+
+@app.command()
+def sink(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 14400,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    database: Database = None,
+) -> None:
+    """Take OTLP (/v1/traces, /v1/logs), as a Collector sends it, and write it to the database."""
+    from cmbagent_otel.cli import servers
+
+    servers.sink(database, host=host, port=port, workers=workers)
 
 
 @db.command("upgrade")

@@ -38,7 +38,7 @@ def examine(database: str | None, *, json: bool) -> int:
         config = settings.load(**overrides)
     except SettingsError as error:
         in_force: list[Setting] = []
-        sections = {"installed": list(installed.look()), "settings": [_unreadable(error)]}
+        sections = {"installed": list(installed.look()), "set": [_unreadable(error)]}
     else:
         in_force = list(_settings(config, overrides))
         sections = {

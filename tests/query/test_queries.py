@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import Engine, update
 
@@ -16,8 +18,9 @@ from tests.query.stored import SECOND, START, Recorder, node_of, research
 
 
 @pytest.fixture
-def reader(engine: Engine) -> Reader:
-    return Reader(engine.url.render_as_string(hide_password=False))
+def reader(engine: Engine) -> Iterator[Reader]:
+    with Reader(engine.url.render_as_string(hide_password=False)) as opened:
+        yield opened
 
 
 def test_the_view_of_a_stored_run_is_that_of_its_spans(engine: Engine, reader: Reader) -> None:

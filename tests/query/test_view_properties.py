@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmbagent_otel.cli.show import Filter, lines
@@ -74,6 +74,7 @@ def graphs(draw: st.DrawFn) -> RunGraph:
     return RunGraph(run, nodes, edges, {one: draw(metas) for one in identifiers if draw(st.booleans())})
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_every_node_is_drawn_exactly_once(graph: RunGraph) -> None:
     view = build_view(graph, now_unix_nano=NOW)
@@ -90,6 +91,7 @@ def test_every_node_is_drawn_exactly_once(graph: RunGraph) -> None:
         assert numbers == sorted(set(numbers))
 
 
+@settings(deadline=None)
 @given(graphs(), st.randoms(use_true_random=False))
 def test_any_order_of_the_rows_gives_the_same_view(graph: RunGraph, chance: random.Random) -> None:
     nodes, edges = list(graph.nodes), list(graph.edges)
@@ -100,6 +102,7 @@ def test_any_order_of_the_rows_gives_the_same_view(graph: RunGraph, chance: rand
     assert document(graph) == document(shuffled)
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_the_picture_holds_every_node_that_is_not_hidden_and_nothing_that_a_terminal_obeys(graph: RunGraph) -> None:
     view = build_view(graph, now_unix_nano=NOW)
@@ -113,6 +116,7 @@ def test_the_picture_holds_every_node_that_is_not_hidden_and_nothing_that_a_term
     assert "\n" not in text
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_the_document_is_json_whatever_the_run_says(graph: RunGraph) -> None:
     assert to_json(document(graph)).startswith("{")
