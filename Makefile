@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CODE := $(wildcard cmbagent_otel collector tests examples benchmarks)
+CODE := $(wildcard cmbagent_otel collector tests examples benchmarks docs)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,10 +22,19 @@ from power_spectrum_replies import REPLIES
 from sqlalchemy.engine import make_url
 
 import cmbagent_otel as otel
+from cmbagent_otel.cli.app import app as command_line
 from cmbagent_otel.settings import load
 from cmbagent_otel.testing import ScriptedModelServer, by_agent
 
 LIVE_MODEL = "gpt-4.1-mini"
+COMMAND = Path(sys.executable).with_name("cmbagent-otel")
+NEXT = {
+    "runs": "all runs of this database",
+    "diff last:2": "what the redo of step 2 did differently",
+    "show last --json": "the same run, for programs",
+    "serve": "the viewer, in a browser",
+    "doctor": "what is set, installed and reachable",
+}
 
 
 class Console(IOStream):
@@ -39,7 +47,8 @@ class Console(IOStream):
         """Show who says what, in a line."""
         said = getattr(message.content, "content", None)
         if message.type == "text" and said:
-            print(f"  {message.content.sender:>12}  {str(said).strip().splitlines()[0][:90]}")
+            sender = message.content.sender.removeprefix("_")  # AG2's own name for the one who sets the task
+            print(f"  {sender:>12}  {str(said).strip().splitlines()[0][:90]}")
 
     def input(self, prompt: str = "", *, password: bool = False) -> str:
         """Answer for the person."""
@@ -74,19 +83,16 @@ def main() -> None:
 
 
 def show() -> None:
-    """Show the graph of the run as the command line does, and say what to type next."""
-    beside_python = Path(sys.executable).with_name("cmbagent-otel")
-    command = "cmbagent-otel" if shutil.which("cmbagent-otel") else os.path.relpath(beside_python)
+    """Show the run as ``cmbagent-otel show last`` does, and say what to type next."""
+    command = "cmbagent-otel" if shutil.which("cmbagent-otel") else os.path.relpath(COMMAND)
     print(f"\n$ {command} show last", flush=True)
-    subprocess.run([beside_python, "show", "last"], check=True)
+    try:
+        command_line(["show", "last"], standalone_mode=False)
+    except otel.CmbagentOtelError as error:
+        sys.exit(str(error))
     database = make_url(load().resolved_database_url).render_as_string(hide_password=True)
     print(f"\nThe run is in {database}. Next:\n")
-    for arguments, meaning in {
-        "runs": "all runs of this database",
-        "show last --json": "the same run, for programs",
-        "run examples/plain_chat.py": "trace a program that knows nothing of tracing (OPENAI_API_KEY)",
-        "doctor": "what is set, installed and reachable",
-    }.items():
+    for arguments, meaning in NEXT.items():
         print(f"  {command} {arguments:<28}{meaning}")
 
 
