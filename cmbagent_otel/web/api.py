@@ -70,7 +70,7 @@ def card(request: Request) -> Response:
     """What is on a card: its nodes in the order of the tree, with their depths on the card."""
     snapshot = viewer_of(request).snapshot(request.path_params["run"])
     name = request.path_params["card"]
-    place = next((place for place in snapshot.arranged.place_of.values() if place.id == name), None)
+    place = snapshot.arranged.places.get(name)
     if place is None:
         raise UnknownNodeError(f"There is no card {name!r} in this run.")
     rows = [

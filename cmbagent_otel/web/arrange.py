@@ -56,6 +56,8 @@ class Arrangement:
     """Frames and cards in the order of the tree."""
 
     rows: list[Frame | Place] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    """By their ids."""
     place_of: dict[str, Place] = field(default_factory=dict)
     """The card of each node that is on one."""
 
@@ -64,7 +66,10 @@ def arrange(view: RunView) -> Arrangement:
     """Frames and cards of a run."""
     made = outline(view)
     places = _places(view, made)
-    arranged = Arrangement(place_of={node.id: place for place in places for node in _on(place)})
+    arranged = Arrangement(
+        places={place.id: place for place in places},
+        place_of={node.id: place for place in places for node in _on(place)},
+    )
     tops = {top.id: place for place in places for top in place.tops}
     holding = _holding(places, made)
     arranged.rows += _walk(arranged, [(root, None, 0) for root in view.roots], tops, holding)

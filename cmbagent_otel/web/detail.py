@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cmbagent_otel.query import words
+from cmbagent_otel.query.compare import as_text as code_text
 from cmbagent_otel.query.rows import EventRow, FileRow
 from cmbagent_otel.query.view import Node, RunView
 from cmbagent_otel.semconv import CONTENT_GATE_VARIABLE, EventSubtype, EventType, NodeKind, Status
@@ -43,7 +44,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Tries:
+class Attempts:
     """The attempts of the step that a node is one of, or stands in."""
 
     here: Node
@@ -86,8 +87,8 @@ class Detail:
     """Why nothing that was said is here."""
     left_out: int = 0
     """Characters of the messages that are not shown here."""
-    tries: Tries | None = None
-    """Where the step was tried more than once."""
+    attempts: Attempts | None = None
+    """Where the step has more than one."""
 
 
 def detail(
@@ -123,7 +124,7 @@ def detail(
         files=files,
         attributes=_attributes(node, meta),
         inside=node.visible_children(),
-        tries=_tries(node),
+        attempts=_attempts_of(node),
     )
     _say_error(made, meta, events)
     _say_content(made, main, events, limit)
@@ -132,13 +133,13 @@ def detail(
     return made
 
 
-def _tries(node: Node) -> Tries | None:
+def _attempts_of(node: Node) -> Attempts | None:
     here: Node | None = node
     while here is not None and here.step is None:
         here = here.parent
     if here is None or here.step is None or len(here.step.attempts) < 2:
         return None
-    return Tries(here, here.step.attempts)
+    return Attempts(here, here.step.attempts)
 
 
 def _path(node: Node) -> list[tuple[str, str]]:
@@ -146,7 +147,8 @@ def _path(node: Node) -> list[tuple[str, str]]:
     above = node.parent
     while above is not None:
         if not above.hidden:
-            path.append((above.id, looks.capital(looks.short(above))))
+            name = looks.short(above)
+            path.append((above.id, looks.capital(name) if above.step is not None else name))
         above = above.parent
     return path[::-1]
 
@@ -155,7 +157,7 @@ def _facts(view: RunView, node: Node, meta: Mapping[str, Any]) -> list[Fact]:
     facts = []
     exit_code = meta.get("exit_code")
     if node.kind == NodeKind.CODE:
-        shown = "running" if node.is_open else words.UNKNOWN if exit_code is None else words.one_line(exit_code)
+        shown = "none yet" if node.is_open else words.UNKNOWN if exit_code is None else words.one_line(exit_code)
         facts.append(Fact("Exit code", shown, "failed" if exit_code else ""))
     facts.append(Fact("Duration", words.duration(node.seconds(view.now_unix_nano))))
     totals = node.totals
@@ -183,8 +185,8 @@ def _say_content(made: Detail, main: EventRow | None, events: list[EventRow], li
     outputs = (main.outputs or {}) if main is not None else {}
     kind = made.node.kind
     if kind == NodeKind.CODE:
-        language = words.one_line(inputs.get("language") or "").lower()
-        source, output = as_text(inputs.get("code")), as_text(outputs.get("result"))
+        language = words.one_line(inputs.get("language") or made.node.meta.get("language") or "").lower()
+        source, output = code_text(inputs.get("code")), as_text(outputs.get("result"))
         failed = made.node.row.status == Status.FAILED
         hit = highlight.failing_line(source, output) if failed else None
         _add(made, "Code", source, limit, language=language, hit=hit)

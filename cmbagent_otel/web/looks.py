@@ -104,11 +104,11 @@ def why(attempt: Node) -> str:
 
 
 def short(node: Node) -> str:
-    """The node in a path: ``step 7, try 2``, ``engineer``."""
+    """The node in a path: ``step 7, attempt 2``, ``engineer``."""
     if node.step is None:
         return words.one_line(title_of(node), 40)
     number = "step" if node.step.number is None else f"step {node.step.number}"
-    return number if node.attempt < 2 else f"{number}, try {node.attempt}"
+    return number if node.attempt < 2 else f"{number}, attempt {node.attempt}"
 
 
 def hypothesis(attempt: Node) -> str:

@@ -92,7 +92,7 @@ def _card(view: RunView, place: Place, after: Mapping[str, list[list[str]]]) -> 
     attempt = place.card.attempt
     node = place.node
     made = {
-        **(_group(view, place) if node is None else facts(view, node)),
+        **(_group(view, place) if attempt is None else facts(view, attempt)),
         "id": place.id,
         # what is shown of the card where one node must stand for it
         "node": node.id if node is not None else place.parent,
@@ -120,7 +120,7 @@ def _card(view: RunView, place: Place, after: Mapping[str, list[list[str]]]) -> 
 
 
 def _group(view: RunView, place: Place) -> Json:
-    """The facts of a card that no single node is about."""
+    """The facts of a card that is no attempt: what stands beside the steps."""
     totals = Totals()
     for top in place.tops:
         totals.add(top.totals)
@@ -197,10 +197,17 @@ def _kinds(view: RunView, card: Card) -> list[list[Any]]:
 
 
 def _failures(tops: Iterable[Node]) -> list[Node]:
-    """What failed with nothing failed below it: where the next-error key goes."""
-    failed = [node for top in tops for node in top.subtree() if node.row.status == Status.FAILED and not node.hidden]
-    raised = {node.parent.id for node in failed if node.parent is not None}
-    return [node for node in failed if node.id not in raised]
+    """What failed with nothing failed below it, as the totals count errors: where the next-error key goes."""
+    nodes = [node for top in tops for node in top.subtree()]
+    found: list[Node] = []
+    raised: set[str] = set()
+    for node in reversed(nodes):  # children before parents
+        failed = node.row.status == Status.FAILED and not node.hidden
+        if failed and node.id not in raised:
+            found.append(node)
+        if (failed or node.id in raised) and node.parent is not None:
+            raised.add(node.parent.id)
+    return found[::-1]
 
 
 def _edges_between(view: RunView, arranged: Arrangement) -> dict[str, list[list[str]]]:

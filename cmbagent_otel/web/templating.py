@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from cmbagent_otel.query import words
-from cmbagent_otel.version import __version__
 from cmbagent_otel.web import looks
 
 _environment = Environment(
@@ -21,7 +20,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals.update(words=words, looks=looks, version=__version__)
+_environment.globals.update(words=words, looks=looks)
 _environment.filters["line"] = words.one_line
 _environment.filters["plain"] = words.plain
 
@@ -33,8 +32,8 @@ class Links:
         self.root = root.rstrip("/")
 
     def static(self, name: str) -> str:
-        """A file of ours; the version makes browsers forget those of another one."""
-        return f"{self.root}/static/{name}?{__version__}"
+        """A file of ours."""
+        return f"{self.root}/static/{name}"
 
     def runs(self, query: str = "") -> str:
         """The list of runs."""

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cmbagent_otel.errors import UnknownRunError
+from cmbagent_otel.query.compare import find_node
 from cmbagent_otel.query.database import Reader
-from cmbagent_otel.query.view import Node, RunView
+from cmbagent_otel.query.view import Node
 from cmbagent_otel.web.arrange import GROUP, UNATTACHED
 from cmbagent_otel.web.snapshot import Snapshot, Snapshots
 
@@ -57,12 +58,15 @@ class Viewer:
         return self._snapshots.read(self.reader(), name)
 
     def node(self, snapshot: Snapshot, name: str) -> Node:
-        """The node that ``name`` means: its id, its span id, CMBAgent's ``step_1``, or a card's id.
+        """The node that ``name`` means: its id, its span id, a card's id, or what the command line takes.
 
         Raises:
             UnknownNodeError: there is none in this run.
         """
-        found = _find(snapshot, name)
+        try:
+            found = _find(snapshot, name)
+        except UnknownRunError:
+            found = None
         if found is None:
             raise UnknownNodeError(f"There is no {name!r} in this run. It may not have arrived yet.")
         return found
@@ -80,19 +84,12 @@ def _find(snapshot: Snapshot, name: str) -> Node | None:
     view = snapshot.view
     if name in view.nodes:
         return view.nodes[name]
-    card = snapshot.picture["cards"].get(name) if name.startswith(GROUP) else None
-    if card is not None:
-        return view.nodes.get(card["node"] or "")
+    if name.startswith(GROUP):
+        card = snapshot.picture["cards"].get(name)
+        return None if card is None else view.nodes.get(card["node"] or "")
     if name == UNATTACHED:
         return view.unattached[0] if view.unattached else None
-    return _by_other_name(view, name)
-
-
-def _by_other_name(view: RunView, name: str) -> Node | None:
-    for attempt in (attempt for step in view.steps for attempt in step.attempts):
-        if attempt.meta.get("id") == name:
-            return attempt
-    return next((node for node in view.nodes.values() if node.row.span_id == name), None)
+    return next((node for node in view.nodes.values() if node.row.span_id == name), None) or find_node(view, name)
 
 
 def database_url_of(database: Any) -> str:
