@@ -30,6 +30,7 @@ _GROUP = 4096
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
 _SWEEP_EVERY = 30.0
+_STOP_SECONDS = 30.0
 
 
 class _Waiting(NamedTuple):
@@ -60,11 +61,11 @@ class Committer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, then let go of the database."""
+        """Write what waits, then let go of the database; one that does not answer is not waited for forever."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)
 
     @property
     def trouble(self) -> str:

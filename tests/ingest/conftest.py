@@ -48,7 +48,7 @@ def served(limits: Limits = DEFAULT_LIMITS, **overrides: Any) -> Iterator[httpx.
         SinkApp(settings.load(**overrides), limits=limits), port=0, interface="asgi3", lifespan="on", log_config=None
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
@@ -58,7 +58,8 @@ def served(limits: Limits = DEFAULT_LIMITS, **overrides: Any) -> Iterator[httpx.
     ) as client:
         yield client
     server.should_exit = True
-    thread.join()
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 def wait_until_ready(client: httpx.Client) -> None:

@@ -178,6 +178,7 @@ def test_requests_that_wait_together_are_all_answered_after_their_commit(sink: h
         (b"x", {"content-type": "text/plain"}, 415),
         (zlib.compress(b"x"), {"content-encoding": "br"}, 415),
     ],
+    ids=["garbage", "no gzip", "cut gzip", "no json", "large", "gzip bomb", "content type", "content coding"],
 )
 def test_what_can_never_be_taken_gets_its_status_and_a_status_body(
     serve_sink: Callable[..., httpx.Client], migrated_sqlite_url: str, body: bytes, headers: dict[str, str], status: int
