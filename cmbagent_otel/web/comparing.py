@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cmbagent_otel.errors import UnknownRunError
-from cmbagent_otel.query.compare import Pair, Side, TextDiff, compare, find_node
+from cmbagent_otel.query.compare import Comparison, Fact, Pair, Side, TextDiff, compare, find_node
 from cmbagent_otel.query.load import code_and_output
 from cmbagent_otel.web.pages import viewer_of
 from cmbagent_otel.web.templating import page
@@ -38,9 +38,7 @@ def compare_page(request: Request) -> Response:
         left=left,
         right=right,
         everything=everything,
-        facts=[
-            fact for fact in found.facts if everything or fact.differs or fact.name in ("status", "duration", "cost")
-        ],
+        facts=[fact for fact in _ordered(found) if everything or fact.differs or fact.name in _ALWAYS],
         plan=[pair for pair in found.plan if everything or pair.change != "same" or _repeated(pair)],
         calls=calls,
         same=len(found.calls) - len(calls),
@@ -48,6 +46,14 @@ def compare_page(request: Request) -> Response:
         all_query=request.url.include_query_params(all=1).query,
         database=viewer.reader().name,
     )
+
+
+_ALWAYS = ("status", "duration", "cost")
+
+
+def _ordered(found: Comparison) -> list[Fact]:
+    """The figures, the hypothesis before all."""
+    return sorted(found.facts, key=lambda fact: fact.name != "hypothesis")
 
 
 def _side(viewer: Viewer, name: str) -> Side:
