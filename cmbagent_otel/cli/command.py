@@ -33,10 +33,10 @@ def run_command(command: Sequence[str], overrides: Mapping[str, str], trigger: T
 
 
 def _around(command: Sequence[str], environment: Mapping[str, str], trigger: Trigger) -> int:
-    from cmbagent_otel.composition import child_env, shutdown
+    from cmbagent_otel.composition import shutdown
 
     trigger.start_now()
-    child = subprocess.Popen([*command], env={**environment, **child_env()})
+    child = subprocess.Popen([*command], env={**environment, **trigger.child_environment()})
     # Ctrl-C reaches the child too, and how it ends is for the child to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 _FLUSH_SECONDS = 10.0
@@ -16,9 +17,29 @@ class Terminated(BaseException):
     """The program was asked to end by SIGTERM. Never raised: it is what the trace says."""
 
 
+_interrupted = threading.Event()
+
+
 def ended_by(error: BaseException) -> None:
     """Say that ``error`` ends the program: once its threads have ended, and before anything else at exit."""
+    if isinstance(error, KeyboardInterrupt):
+        _interrupted.set()
     atexit.register(_shut_down, error)
+
+
+def remember_interrupts() -> None:
+    """See that a program that an interrupt has ended still dies of SIGINT.
+
+    Python remembers the interrupt until any source text is executed again, and named tuples, of which the
+    flushing at exit may make some, are made of source text. So it is reminded, after everything else at exit.
+    """
+    atexit.register(_remind)
+
+
+def _remind() -> None:
+    if _interrupted.is_set():
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 def flush_on_sigterm() -> None:

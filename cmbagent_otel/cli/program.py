@@ -13,7 +13,7 @@ from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from cmbagent_otel.cli.ending import ended_by, flush_on_sigterm
+from cmbagent_otel.cli.ending import ended_by, flush_on_sigterm, remember_interrupts
 
 
 def run_path(path: str, arguments: Sequence[str]) -> None:
@@ -89,6 +89,7 @@ _OURS = frozenset({_execute.__code__, _execute_module.__code__})
 
 def _guarded(program: Callable[[], None]) -> None:
     flush_on_sigterm()
+    remember_interrupts()
     try:
         program()
     except BaseException as error:

@@ -24,6 +24,7 @@ class Trigger:
         self._workflow = workflow
         self._overrides = overrides
         self._started_at = started_at
+        self._folder = os.getcwd()  # noqa: PTH109 - pathlib is heavy before a script
 
     def wait_for_import(self) -> None:
         """Set the tracing up once the program imports what is traced."""
@@ -34,7 +35,7 @@ class Trigger:
         try:
             from cmbagent_otel.composition import configure
 
-            configure(workflow=self._workflow, lazy=True, started_at=self._started_at, **self._overrides)
+            configure(workflow=self._workflow, lazy=True, started_at=self._started_at, **self._settings())
         except Exception as error:  # noqa: BLE001 - whatever it is, the program runs on
             told = " ".join(f"{type(error).__name__}: {error}".split())
             sys.stderr.write(
@@ -42,11 +43,39 @@ class Trigger:
                 "`cmbagent-otel doctor` looks closer.\n"
             )
 
-    def propagate(self) -> None:
-        """Let child processes join the run."""
+    def _settings(self) -> dict[str, str]:
+        """What overrides the environment; relative paths mean the folder in which the program was started."""
+        from cmbagent_otel.settings import DAG_EXPORTER, DEFAULT_DATABASE_URL, load
+
+        overrides = dict(self._overrides)
+        if os.getcwd() == self._folder:  # noqa: PTH109
+            return overrides
+        config = load(**overrides)
+        url = config.database_url or DEFAULT_DATABASE_URL
+        scheme, slashes, path = url.partition(":///")
+        is_relative = scheme.startswith("sqlite") and path and not path.startswith(("/", ":", "file:"))
+        if is_relative and (config.database_url or DAG_EXPORTER in config.exporters):
+            overrides["database_url"] = f"{scheme}{slashes}{self._folder}/{path}"
+        if config.spool_dir is not None:
+            overrides["spool_dir"] = os.path.join(self._folder, config.spool_dir)  # noqa: PTH118
+        return overrides
+
+    def child_environment(self) -> dict[str, str]:
+        """The environment for children that shall join the run around the program."""
+        from opentelemetry import context
+
+        from cmbagent_otel import scope
         from cmbagent_otel.composition import child_env
 
-        os.environ.update(child_env())  # noqa: TID251 - written, not read, and only where the user asks for it
+        around = context.attach(scope.enclosing()[0])
+        try:
+            return child_env()
+        finally:
+            context.detach(around)
+
+    def propagate(self) -> None:
+        """Let child processes join the run."""
+        os.environ.update(self.child_environment())  # noqa: TID251 - written, not read, and where the user asks for it
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
