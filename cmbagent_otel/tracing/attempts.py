@@ -26,12 +26,9 @@ _logger = logging.getLogger(__name__)
 class _Attempts:
     """What all attempts of one step share. Thread-safe."""
 
-    def __init__(
-        self, number: int, goal: str | None, limit: int | None, agent: str | None, expected: int | None
-    ) -> None:
+    def __init__(self, number: int, goal: str | None, limit: int | None, expected: int | None) -> None:
         self.number = number
         self.goal = goal
-        self.agent = agent
         self.own_limit = limit
         self.expected = expected
         self.redos = 0
@@ -54,8 +51,6 @@ class _Attempts:
         stated: dict[str, Any] = {semconv.STEP_NUMBER: self.number}
         if self.goal is not None:
             stated[semconv.STEP_GOAL] = self.goal
-        if self.agent is not None:
-            stated[semconv.AGENT_NAME] = self.agent
         return stated
 
 
@@ -135,7 +130,6 @@ class Step(Attempt):
         number: its number in the plan.
         goal: what it is for.
         max_redos: how often the program allows it to be done again; one more raises.
-        agent: the agent in charge.
         expected_redos: how often it may be done again before that is marked ``over_limit``; raises nothing.
     """
 
@@ -145,16 +139,13 @@ class Step(Attempt):
         *,
         goal: str | None = None,
         max_redos: int | None = None,
-        agent: str | None = None,
         expected_redos: int | None = None,
     ) -> None:
-        super().__init__(_Attempts(number, goal, max_redos, agent, expected_redos))
+        super().__init__(_Attempts(number, goal, max_redos, expected_redos))
 
     def __copy__(self) -> Step:
         mine = self._attempts
-        return Step(
-            mine.number, goal=mine.goal, max_redos=mine.own_limit, agent=mine.agent, expected_redos=mine.expected
-        )
+        return Step(mine.number, goal=mine.goal, max_redos=mine.own_limit, expected_redos=mine.expected)
 
     def _begin(self) -> Node:
         context, enclosing = self._where()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cmbagent_otel.testing import Reply, call_tool, call_tools, say
@@ -32,7 +32,7 @@ BROKEN_CODE = "raise ValueError('the beam is not deconvolved')"
 GOOD_CODE = "open('data/spectrum.txt', 'w').write('2.7')\nprint('peak at 220')"
 
 
-def agents(replies: dict[str, Iterable[Reply]]) -> Script:
+def agents(replies: Mapping[str, Iterable[Reply]]) -> Script:
     """A script of several agents."""
     return by_agent({PROMPTS[name]: said for name, said in replies.items()})
 
@@ -84,6 +84,57 @@ def plan(*sub_tasks: tuple[str, str]) -> Reply:
             {"sub_task": task, "sub_task_agent": agent, "bullet_points": ["carefully"]} for task, agent in sub_tasks
         ]
     )
+
+
+def one_shot(*, failures: int = 1) -> dict[str, list[Reply]]:
+    """An engineer whose code fails that often, and then runs."""
+    return {
+        "engineer": [say("Here is my code.")] * (failures + 1),
+        "engineer_response_formatter": [code(BROKEN_CODE)] * failures + [code(GOOD_CODE)],
+        "executor_response_formatter": [executed("failure", "engineer")] * failures + [executed("success", "control")],
+        "control": [status_call(1, "completed")],
+        "terminator": [say("Done.")],
+    }
+
+
+PLAN = (("Compute the spectrum", "engineer"), ("Interpret it", "researcher"))
+
+
+def planning(*, reviews: int = 1, steps: tuple[tuple[str, str], ...] = PLAN) -> dict[str, list[Reply]]:
+    """A plan, reviewed that often."""
+    text = "".join(
+        f"- Step {number}:\n\t* sub-task: {task}\n\t* agent in charge: {agent}\n"
+        for number, (task, agent) in enumerate(steps, 1)
+    )
+    recorded = call_tool("record_plan", {"plan_suggestion": f"**PLAN**\n{text}", "number_of_steps_in_plan": len(steps)})
+    return {
+        "plan_setter": [call_tool("record_plan_constraints", {"needed_agents": ["engineer", "researcher"]})],
+        "planner": [say("My plan.")] * (reviews + 1),
+        "planner_response_formatter": [plan(*steps)] * (reviews + 1),
+        "plan_recorder": [recorded] * (reviews + 1),
+        "plan_reviewer": [say("Mind the beam.")] * reviews,
+        "reviewer_response_formatter": [_json(recommendations=["Mind the beam."])] * reviews,
+        "review_recorder": [call_tool("record_review", {"plan_review": "Mind the beam."})] * reviews,
+    }
+
+
+def planning_and_control(*, carried_over: bool = False) -> dict[str, list[Reply]]:
+    """Two steps after a plan with one review; the first step's code fails once."""
+    second = {"agent": "researcher", "task": "Interpret it"}
+    return {
+        **planning(),
+        **one_shot(),
+        "control": [
+            status_call(1, "in progress"),
+            status_call(1, "completed"),
+            status_call(2, "in progress", **second),
+            status_call(2, "completed", **second),
+        ],
+        **({"control_starter": [call_tool("record_status_starter")]} if carried_over else {}),
+        "researcher": [say("# It peaks at 220")],
+        "researcher_response_formatter": [_json(filename="notes.md", markdown_block="# It peaks at 220")],
+        "terminator": [say("Done.")] * 3,
+    }
 
 
 def _json(**fields: Any) -> Reply:

@@ -113,7 +113,7 @@ class Progress:
             self._person_spoke = True
         elif agent not in _NOT_AT_WORK:
             self._work()
-        return self._steps.node
+        return self._steps.node if agent != END else None
 
     def _work(self) -> None:
         """Somebody works: on the step under way, or on one that begins with it."""

@@ -59,7 +59,7 @@ class Steps:
         first = self._first.get(task.number)
         attempt: Attempt
         if first is None:
-            attempt = first = Step(task.number, agent=task.agent, expected_redos=limit)
+            attempt = first = Step(task.number, expected_redos=limit)
             self._first[task.number] = first
         else:
             attempt = first.redo_seen(reason=reason)
@@ -67,6 +67,8 @@ class Steps:
         self._failed.discard(task.number)
         self.current = attempt
         if attempt.node is not None:
+            if task.agent is not None:
+                attempt.node.span.set_attribute(semconv.AGENT_NAME, task.agent)
             if task.goal is not None:
                 content.capture(attempt.node.span, semconv.STEP_GOAL, task.goal)
             if hypothesis is not None:
