@@ -61,7 +61,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Server, ja
     collector = Collector(folder, sink=sink.url, jaeger=jaeger.otlp_endpoint)
     collector.start()
     with OtlpReceiver(forward_to=collector.endpoint) as tee:
-        subprocess.run(
+        said = subprocess.run(
             [sys.executable, ROOT / "examples" / "demo.py"],
             env=settings.child_environment(
                 {
@@ -76,9 +76,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Server, ja
                 }
             ),
             cwd=folder,
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
         )
+    assert said.returncode == 0, said.stdout + said.stderr
     collector.stop()  # hands over what is queued
     sink.stop()
     decoded = [traces_from_otlp(request.SerializeToString()) for request in tee.trace_requests]
