@@ -148,7 +148,9 @@ def node_of(span: SpanRecord) -> str:
     return node_id(span.trace_id, span.span_id)
 
 
-def research(engine: Engine, number: int = 1, *, at: float = 0, task: str = "Measure the spectral index") -> Recorder:
+def research(
+    engine: Engine, number: int = 1, *, at: float = 0, task: str = "Measure the spectral index", store: bool = True
+) -> Recorder:
     """A run of two steps, of which the second fails and is redone."""
     made = Recorder(engine, number, at=at)
     root = made.workflow(task=task, at=0, to=100)
@@ -165,5 +167,6 @@ def research(engine: Engine, number: int = 1, *, at: float = 0, task: str = "Mea
     engineer = made.agent(again, "engineer", at=52, to=97)
     made.llm(engineer, "a-model-without-a-price", at=53, to=60)
     made.code(engineer, 0, at=61, to=70)
-    made.store()
+    if store:
+        made.store()
     return made

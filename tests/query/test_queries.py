@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, insert, update
 
 from cmbagent_otel.errors import SchemaOutOfDateError, StoreUnavailableError, UnknownRunError
 from cmbagent_otel.query.build import build_view
@@ -13,7 +13,7 @@ from cmbagent_otel.query.database import Reader
 from cmbagent_otel.query.graph import fetch_attempts, fetch_events, fetch_graph, fetch_meta, fetch_traces, fetch_tree
 from cmbagent_otel.query.load import load_view
 from cmbagent_otel.query.runs import LAST, list_runs, resolve_run
-from cmbagent_otel.store.schema import workflow_runs
+from cmbagent_otel.store.schema import dag_edges, dag_nodes, workflow_runs
 from tests.query.stored import SECOND, START, Recorder, node_of, research
 
 
@@ -131,6 +131,31 @@ def test_what_belongs_to_a_node_is_read_by_itself(engine: Engine, reader: Reader
         nodes, children = fetch_tree(connection, made.run_id)
         assert len(nodes) == len(made.spans)
         assert [node.id for node in children[None]] == [node_of(made.spans[0])]
+
+
+def test_the_rows_of_cmbagent_itself_are_shown_with_their_edges(engine: Engine, reader: Reader) -> None:
+    made = research(engine)
+    with engine.begin() as connection:
+        for number, (kind, short) in enumerate([("planning", "planning"), ("agent", "step_1")]):
+            connection.execute(
+                insert(dag_nodes).values(
+                    id=f"cmbagent-{number}",
+                    run_id=made.run_id,
+                    session_id=made.run_id,
+                    node_type=kind,
+                    agent="engineer",
+                    status="pending",
+                    order_index=number,
+                    depth=0,
+                    meta={"id": short, "label": short},
+                )
+            )
+        connection.execute(
+            insert(dag_edges).values(from_node_id="cmbagent-0", to_node_id="cmbagent-1", dependency_type="sequential")
+        )
+    view = load_view(reader, "last")
+    assert [view.nodes[f"cmbagent-{number}"].kind for number in range(2)] == ["phase", "step"]
+    assert ("cmbagent-0", "cmbagent-1") in {(edge.from_node_id, edge.to_node_id) for edge in view.edges}
 
 
 def test_nothing_is_written_by_a_reader(engine: Engine, reader: Reader) -> None:
