@@ -30,6 +30,12 @@ def look() -> Iterator[Finding]:
         yield fine("core", ", ".join(f"{name} {installed(name)}" for name in _CORE))
     yield _ag2()
     yield _optional("cmbagent")
+    if installed("opentelemetry-distro") is not None:
+        yield note(
+            "distro",
+            "under opentelemetry-instrument its own defaults win: OTEL_TRACES_EXPORTER=otlp, protocol grpc",
+            "export OTEL_TRACES_EXPORTER=cmbagent_dag,otlp there",
+        )
     for extra, names in _EXTRAS.items():
         absent = [name for name in names if installed(name) is None]
         if absent:

@@ -43,7 +43,7 @@ def test_a_healthy_set_up_has_nothing_to_mend(call: Call) -> None:
     found = findings(call)
     assert {state for state, _text, _fix in found.values()} <= {"fine", "note"}
     assert found["database"][0] == "fine"
-    assert found["AG2"][:2] == ("fine", "autogen 0.14.1")
+    assert found["AG2"][0] == "fine"
     assert call("doctor").out.rstrip().endswith("All is well.")
 
 
