@@ -60,15 +60,16 @@ def binary(tool: Tool) -> Path:
     Raises:
         BuildError: There is no Go, or the build failed.
     """
-    path = _cache() / f"{tool.name}-{tool.version}-{_digest(tool)}"
+    path = cache_folder() / "bin" / f"{tool.name}-{tool.version}-{_digest(tool)}"
     if not path.exists():
         _build(tool, path)
     return path
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where binaries and environments are kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cmbagent-otel" / "bin"
+    return Path(base) / "cmbagent-otel"
 
 
 def _digest(tool: Tool) -> str:
