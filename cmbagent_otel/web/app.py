@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def create_viewer(
 ) -> Starlette:
     """Make the viewer of a database, to be served, or mounted: ``app.mount("/otel", viewer)``.
 
-    It only reads, by connections of its own.
+    It only reads, by connections of its own. They are closed at the end of its lifespan, which a host that mounts it
+    may run: ``async with viewer.router.lifespan_context(viewer)``.
 
     Args:
         database: its URL, or a SQLAlchemy engine whose URL is taken.
@@ -47,7 +49,17 @@ def create_viewer(
         token: asked of everyone, where given.
         hosts: names by which it may be asked; ``*`` leaves that to who mounts it.
     """
+    viewer = Viewer(database_url_of(database), jaeger_url=jaeger_url)
+    watchers = live.Watchers(viewer)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await watchers.stop()
+        viewer.close()
+
     app = Starlette(
+        lifespan=lifespan,
         routes=_routes(),
         middleware=[
             Middleware(Gate, hosts=tuple(hosts), token=token),
@@ -55,8 +67,7 @@ def create_viewer(
         ],
         exception_handlers={CmbagentOtelError: _problem, HTTPException: _no_page},
     )
-    app.state.viewer = Viewer(database_url_of(database), jaeger_url=jaeger_url)
-    app.state.watchers = live.Watchers(app.state.viewer)
+    app.state.viewer, app.state.watchers = viewer, watchers
     return app
 
 
@@ -158,7 +169,7 @@ def serve(
 
     app = create_viewer(database_url, jaeger_url=jaeger_url, token=token, hosts=hosts)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cmbagent_otel.query.outline import Band, Card, Outline, outline
+from cmbagent_otel.query.outline import AgentRow, Band, Card, Outline, outline
 from cmbagent_otel.query.view import Node, RunView
 
 UNATTACHED = "unattached"
@@ -97,14 +97,39 @@ def _places(view: RunView, made: Outline) -> list[Place]:
         name = None if band.phase is None else band.phase.id
         for column in band.columns:
             for card in column.cards:
-                tops = [card.attempt] if card.attempt is not None else _tops(view, card, band)
-                if not tops:
+                if card.attempt is not None:
+                    step = card.attempt.id if column.step is None else column.step.id
+                    name = name or card.attempt.id
+                    places.append(Place(card.attempt.id, card, [card.attempt], name, step))
                     continue
-                identifier = tops[0].id if card.attempt is not None else GROUP + tops[0].id
-                name = name or identifier
-                step = identifier if column.step is None else column.step.id
-                places.append(Place(identifier, card, tops, name, step))
+                for part, tops in _parts(view, card, _tops(view, card, band)):
+                    identifier = GROUP + tops[0].id
+                    name = name or identifier
+                    places.append(Place(identifier, part, tops, name, identifier))
     return places
+
+
+def _parts(view: RunView, card: Card, tops: list[Node]) -> list[tuple[Card, list[Node]]]:
+    """A card that is no attempt, cut where its nodes stand in different frames, so that each row has one place."""
+    loose = {node.id for node in view.unattached}
+    around: dict[str | None, list[Node]] = {}
+    for top in tops:
+        parent = None if top.parent is None else top.parent.id
+        around.setdefault(UNATTACHED if top.id in loose else parent, []).append(top)
+    if len(around) < 2:
+        return [(card, tops)] if tops else []
+    parts = []
+    for some in around.values():
+        within = {node.id for top in some for node in top.subtree()}
+        rows = [
+            AgentRow(
+                row.name, [one for one in row.turns if one.id in within], [one for one in row.calls if one.id in within]
+            )
+            for row in card.rows
+        ]
+        containers = [node for node in card.containers if node.id in within]
+        parts.append((Card(None, [row for row in rows if row.turns or row.calls], containers), some))
+    return parts
 
 
 def _tops(view: RunView, card: Card, band: Band) -> list[Node]:

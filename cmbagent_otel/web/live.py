@@ -60,7 +60,7 @@ class Watcher:
                 # A run that is long to read is looked at less often, so that the server has time for others.
                 await asyncio.sleep(max(pause, 2 * took))
         finally:
-            await to_thread.run_sync(self._connections.close)
+            self._connections.close()
 
     def _look(self) -> None:
         try:
@@ -94,6 +94,12 @@ class Watchers:
         self._viewer = viewer
         self._watchers: dict[str, Watcher] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Look no longer; the connections are closed when this returns."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def follow(self, run_id: str, revision: str) -> AsyncIterator[bytes]:
         """The stream for one reader: what changed since ``revision``, then what changes, until the run ends."""

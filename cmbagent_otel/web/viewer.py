@@ -47,6 +47,13 @@ class Viewer:
                 self._reader = Reader(self.database_url)
             return self._reader
 
+    def close(self) -> None:
+        """Close all connections; the next question opens them again."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
     @contextmanager
     def reading(self) -> Iterator[Any]:
         """A connection for one short read."""
