@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("cmbagent-otel")
+# The interpreter as the installed command names it: `python` and `python3` are one, and named in messages.
+PYTHON = COMMAND.read_text().splitlines()[0].removeprefix("#!")
 
 
 def start(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commandline import COMMAND, environment, start
+from tests.cli.commandline import COMMAND, PYTHON, environment, start
 
 PROGRAMS = {
     "what main is": """
@@ -138,7 +138,7 @@ def dedent(program: str) -> str:
 
 
 def same_both_ways(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    plain = start(sys.executable, *words, cwd=cwd, stdin="typed")
+    plain = start(PYTHON, *words, cwd=cwd, stdin="typed")
     traced = start(COMMAND, "run", *words, cwd=cwd, stdin="typed")
     assert masked(traced.stdout) == masked(plain.stdout)
     assert masked(traced.stderr) == masked(plain.stderr)
