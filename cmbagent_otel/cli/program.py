@@ -60,10 +60,14 @@ def _set_path(first: str, *, always: bool = False) -> None:
         sys.path.insert(0, first)
 
 
+_replaced: list[ModuleType] = []
+"""The ``__main__`` that the interpreter began with: it goes on to use its namespace after an exception, unasked."""
+
+
 def _fresh_main() -> ModuleType:
     main = ModuleType("__main__")
     main.__dict__.update(__annotations__={}, __builtins__=builtins)
-    # Whoever was called so far lives on in the frames that run it.
+    _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
 
