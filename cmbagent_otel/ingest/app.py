@@ -106,7 +106,8 @@ class SinkApp:
             body = await read_body(receive, headers, self._limits, held)
             try:
                 # Off the event loop: a large body takes a while, and health checks and others don't wait for it.
-                decoded = await asyncio.to_thread(decode, body, json=encoding is Encoding.JSON)
+                json = encoding is Encoding.JSON
+                decoded = await asyncio.to_thread(decode, body, json=json, at_most=self._limits.body_records)
             except DecodeError as error:
                 raise bad_request(str(error)) from None
             del body

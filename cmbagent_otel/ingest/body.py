@@ -24,6 +24,8 @@ class Limits(NamedTuple):
     """All bodies that are read or wait for their commit, unpacked."""
     body_seconds: float = 15.0
     """Time for a body to come."""
+    body_records: int = 32_768
+    """The most spans or log records of one body."""
     waiting_records: int = 16_384
     """Records that wait for their commit."""
 

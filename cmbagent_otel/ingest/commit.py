@@ -130,20 +130,23 @@ class Committer:
 
     def _write(self, group: list[_Waiting]) -> None:
         writer = self._open()
-        if group:
-            records = [record for waiting in group for record in waiting.records]
-            began = time.monotonic()
-            result = writer.write(records)
-            self._counters.add(Count.COMMIT_SECONDS, time.monotonic() - began)
-            self._counters.add(Count.COMMITS)
-            self._counters.add(Count.WRITTEN, result.written)
-            self._counters.add(Count.PUT_ASIDE, result.rejected)
-            self._count_lag(records)
-            for waiting in group:
-                waiting.done.set_result(None)
+        records = [record for waiting in group for record in waiting.records]
+        for first in range(0, len(records), _GROUP):  # one part, but for a request that is larger than a group
+            self._commit(writer, records[first : first + _GROUP])
+        for waiting in group:
+            waiting.done.set_result(None)
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _SWEEP_EVERY
             sweep(writer.engine)
+
+    def _commit(self, writer: Writer, records: list[Record]) -> None:
+        began = time.monotonic()
+        result = writer.write(records)
+        self._counters.add(Count.COMMIT_SECONDS, time.monotonic() - began)
+        self._counters.add(Count.COMMITS)
+        self._counters.add(Count.WRITTEN, result.written)
+        self._counters.add(Count.PUT_ASIDE, result.rejected)
+        self._count_lag(records)
 
     def _open(self) -> Writer:
         if self._writer is None:

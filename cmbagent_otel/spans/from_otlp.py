@@ -32,11 +32,11 @@ from cmbagent_otel.spans.otlp_json import logs_from_json, traces_from_json
 from cmbagent_otel.spans.record import Record, SpanEvent, SpanLink, SpanRecord
 
 
-def traces_from_otlp(body: bytes, *, json: bool = False) -> Decoded:
+def traces_from_otlp(body: bytes, *, json: bool = False, at_most: int | None = None) -> Decoded:
     """The spans of a trace export.
 
     Raises:
-        DecodeError: the body is no ``ExportTraceServiceRequest``.
+        DecodeError: the body is no ``ExportTraceServiceRequest``, or holds more than ``at_most`` spans.
     """
     rejects: list[Reject] = []
     if json:
@@ -44,6 +44,7 @@ def traces_from_otlp(body: bytes, *, json: bool = False) -> Decoded:
     else:
         request = ExportTraceServiceRequest()
         _parse(request, body)
+    _check_number(sum(len(scope.spans) for each in request.resource_spans for scope in each.scope_spans), at_most)
     records: list[Record] = []
     for resource_spans in request.resource_spans:
         resource = _attributes(resource_spans.resource.attributes)
@@ -57,11 +58,11 @@ def traces_from_otlp(body: bytes, *, json: bool = False) -> Decoded:
     return Decoded(records, rejects)
 
 
-def logs_from_otlp(body: bytes, *, json: bool = False) -> Decoded:
+def logs_from_otlp(body: bytes, *, json: bool = False, at_most: int | None = None) -> Decoded:
     """The start records and heartbeats of a logs export; other log records are not for us.
 
     Raises:
-        DecodeError: the body is no ``ExportLogsServiceRequest``.
+        DecodeError: the body is no ``ExportLogsServiceRequest``, or holds more than ``at_most`` log records.
     """
     rejects: list[Reject] = []
     if json:
@@ -69,6 +70,7 @@ def logs_from_otlp(body: bytes, *, json: bool = False) -> Decoded:
     else:
         request = ExportLogsServiceRequest()
         _parse(request, body)
+    _check_number(sum(len(scope.log_records) for each in request.resource_logs for scope in each.scope_logs), at_most)
     records: list[Record] = []
     for resource_logs in request.resource_logs:
         resource = _attributes(resource_logs.resource.attributes)
@@ -89,6 +91,12 @@ def _parse(request: ExportTraceServiceRequest | ExportLogsServiceRequest, body: 
         request.ParseFromString(body)
     except ProtobufError as error:
         raise DecodeError(f"the body is no {request.DESCRIPTOR.name}: {error}") from None
+
+
+def _check_number(number: int, at_most: int | None) -> None:
+    """A record takes several times the room of its bytes, so that small bodies can hold too many."""
+    if at_most is not None and number > at_most:
+        raise DecodeError(f"the body holds {number} records, and at most {at_most} are taken: send smaller batches")
 
 
 def _span(span: Span, resource: Mapping[str, Any], scope_name: str) -> SpanRecord:

@@ -27,7 +27,7 @@ from cmbagent_otel.store.schema import dag_nodes, workflow_runs
 from tests.ingest.conftest import TRACE_ID, a_span, body_of, wait_until_ready
 
 TRACES, LOGS = "/v1/traces", "/v1/logs"
-SMALL = Limits(body_bytes=100_000, held_bytes=200_000, body_seconds=0.3)
+SMALL = Limits(body_bytes=100_000, held_bytes=200_000, body_seconds=0.3, body_records=100)
 
 
 def names_in(engine: Engine) -> list[str]:
@@ -173,12 +173,23 @@ def test_requests_that_wait_together_are_all_answered_after_their_commit(sink: h
         (b"hello", {"content-encoding": "gzip"}, 400),
         (gzip.compress(body_of(a_span()))[:-9], {"content-encoding": "gzip"}, 400),
         (b"{", {"content-type": "application/json"}, 400),
+        (body_of(*[a_span(span_id=number.to_bytes(8, "big")) for number in range(1, 102)]), {}, 400),
         (bytes(100_001), {}, 413),
         (gzip.compress(bytes(50_000_000)), {"content-encoding": "gzip"}, 413),
         (b"x", {"content-type": "text/plain"}, 415),
         (zlib.compress(b"x"), {"content-encoding": "br"}, 415),
     ],
-    ids=["garbage", "no gzip", "cut gzip", "no json", "large", "gzip bomb", "content type", "content coding"],
+    ids=[
+        "garbage",
+        "no gzip",
+        "cut gzip",
+        "no json",
+        "too many",
+        "large",
+        "gzip bomb",
+        "content type",
+        "content coding",
+    ],
 )
 def test_what_can_never_be_taken_gets_its_status_and_a_status_body(
     serve_sink: Callable[..., httpx.Client], migrated_sqlite_url: str, body: bytes, headers: dict[str, str], status: int
