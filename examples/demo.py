@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="ask OpenAI's model (OPENAI_API_KEY)")
     options = parser.parse_args()
 
+    # AG2 runs code by the name `python`: let that be this one.
+    os.environ["PATH"] = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
     otel.configure()
     IOStream.set_global_default(Console())
     with model(live=options.live) as llm_config, tempfile.TemporaryDirectory() as work_dir:

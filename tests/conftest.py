@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import hypothesis
 import pytest
 from opentelemetry import trace
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.util._once import Once
 from sqlalchemy import Engine
@@ -26,6 +28,16 @@ BOTH_DATABASES = ["sqlite", "postgresql"]
 # -- PostgreSQL: one server a session, started when the first test asks for it ---------------------------
 
 _SERVER = pytest.StashKey[OwnServer]()
+
+
+def pytest_configure() -> None:
+    # AG2 runs code by the name `python`: let that be this one, also where no virtual environment is activated.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # How long anything takes is for benchmarks/ to say.
+    hypothesis.settings.register_profile(
+        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_report_header() -> str:
@@ -157,20 +169,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_opentelemetry() -> Iterator[None]:
-    """Every test starts without global providers; the ones that it set are shut down, and so is our set-up."""
-    _forget_providers()
+    """Every test starts without hooks, configuration and global providers; what it left is shut down."""
+    _forget()
     yield
-    for name in ("cmbagent_otel.composition", "cmbagent_otel.scope"):
-        if name in sys.modules:
-            sys.modules[name].reset()
     for provider in (trace._TRACER_PROVIDER, metrics_internal._METER_PROVIDER):
         shutdown = getattr(provider, "shutdown", None)
         if shutdown:
             shutdown()
-    _forget_providers()
+    _forget()
 
 
-def _forget_providers() -> None:
+def _forget() -> None:
+    for instrumentor in BaseInstrumentor.__subclasses__():
+        if instrumentor._instance is not None and instrumentor._instance.is_instrumented_by_opentelemetry:
+            instrumentor._instance.uninstrument()
+    for name in ("cmbagent_otel.composition", "cmbagent_otel.scope"):
+        if name in sys.modules:  # else there is nothing to forget
+            sys.modules[name].reset()
     trace._TRACER_PROVIDER = None
     trace._TRACER_PROVIDER_SET_ONCE = Once()
     metrics_internal._METER_PROVIDER = None
