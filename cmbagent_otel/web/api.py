@@ -13,12 +13,13 @@ from cmbagent_otel.query.document import node_document, runs_document
 from cmbagent_otel.query.runs import list_runs
 from cmbagent_otel.version import __version__
 from cmbagent_otel.web import looks
-from cmbagent_otel.web.arrange import inside
+from cmbagent_otel.web.arrange import Place, inside
 from cmbagent_otel.web.detail import Detail
 from cmbagent_otel.web.listing import PAGE, Wanted
 from cmbagent_otel.web.messages import as_text
 from cmbagent_otel.web.pages import place_of, read_detail, viewer_of
 from cmbagent_otel.web.picture import SCHEMA, facts
+from cmbagent_otel.web.snapshot import Snapshot
 from cmbagent_otel.web.viewer import UnknownNodeError
 
 
@@ -73,7 +74,13 @@ def card(request: Request) -> Response:
     place = snapshot.arranged.places.get(name)
     if place is None:
         raise UnknownNodeError(f"There is no card {name!r} in this run.")
-    rows = [
+    rows = rows_of(snapshot, place, hidden="all" in request.query_params)
+    return Json({"schema": SCHEMA, "revision": snapshot.revision, "card": name, "rows": rows})
+
+
+def rows_of(snapshot: Snapshot, place: Place, *, hidden: bool = False) -> list[dict[str, Any]]:
+    """A row for each node on a card."""
+    return [
         {
             **facts(snapshot.view, node),
             "level": depth,
@@ -82,9 +89,8 @@ def card(request: Request) -> Response:
             **({"exit": node.meta["exit_code"]} if node.meta.get("exit_code") is not None else {}),
             **({"hidden": True} if node.hidden else {}),
         }
-        for node, depth in inside(place, hidden="all" in request.query_params)
+        for node, depth in inside(place, hidden=hidden)
     ]
-    return Json({"schema": SCHEMA, "revision": snapshot.revision, "card": name, "rows": rows})
 
 
 def place(request: Request) -> Response:

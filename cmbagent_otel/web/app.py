@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cmbagent_otel.errors import CmbagentOtelError, SchemaOutOfDateError, SettingsError, StoreError, UnknownRunError
-from cmbagent_otel.web import api, comparing, live, pages, search
+from cmbagent_otel.web import api, comparing, export, live, pages, search
 from cmbagent_otel.web.security import ANY_HOST, LOOPBACK_HOSTS, Gate
 from cmbagent_otel.web.templating import links, page
 from cmbagent_otel.web.viewer import UnknownNodeError, Viewer, database_url_of
@@ -80,6 +80,7 @@ def _routes() -> list[BaseRoute]:
         get("/runs/{run}", pages.run),
         get("/runs/{run}/nodes/{node}", pages.node),
         get("/runs/{run}/steps/{step}", pages.step),
+        get("/runs/{run}/export.{ending}", export.export),
         get("/compare", comparing.compare_page),
         get("/api/runs", api.runs),
         get("/api/runs/{run}/graph", api.graph),

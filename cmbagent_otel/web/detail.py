@@ -190,7 +190,11 @@ def _say_content(made: Detail, main: EventRow | None, events: list[EventRow], li
         failed = made.node.row.status == Status.FAILED
         hit = highlight.failing_line(source, output) if failed else None
         _add(made, "Code", source, limit, language=language, hit=hit)
-        _add(made, "Output", output, limit, hit=highlight.error_line(output) if failed else None)
+        told = highlight.error_line(output) if failed else None
+        _add(made, "Output", output, limit, hit=told)
+        if told is not None and not made.error:
+            # What the program itself said of its end tells more than that it ended.
+            made.error, made.error_type = words.one_line(output.splitlines()[told - 1], 500), ""
     elif kind == NodeKind.TOOL:
         _add(made, "Arguments", as_text(inputs.get("arguments")), limit, language="json")
         result = as_text(outputs.get("result"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,15 @@ def run(request: Request) -> Response:
         head=snapshot.picture["head"],
         rows=snapshot.arranged.rows[:_ROWS_WITHOUT_SCRIPT],
         more_rows=max(0, len(snapshot.arranged.rows) - _ROWS_WITHOUT_SCRIPT),
-        picture=for_script({**snapshot.picture, "revision": snapshot.revision, "chosen": chosen, "note": note}),
+        picture=for_script(
+            {
+                **snapshot.picture,
+                "revision": snapshot.revision,
+                "chosen": chosen,
+                "note": note,
+                "now_ms": time.time_ns() // 1_000_000,
+            }
+        ),
         note=note,
         jaeger=_jaeger_of_run(viewer, snapshot.view),
         database=viewer.reader().name,

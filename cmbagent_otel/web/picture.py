@@ -183,15 +183,21 @@ def _shape(view: RunView, node: Node) -> list[Any]:
 
 
 def _kinds(view: RunView, card: Card) -> list[list[Any]]:
-    """What the filters ask of a card: for each agent, look and kind how many calls, the longest, the dearest."""
-    kinds: dict[tuple[str, str, str], list[float]] = {}
+    """What the filters ask of a card: for each agent, look and kind how many calls, the longest, the dearest.
+
+    The longest is None where one goes on: it may be of any length by the time that is asked.
+    """
+    kinds: dict[tuple[str, str, str], list[Any]] = {}
     for row in card.rows:
         agent = words.one_line(row.name, 40)
         for node in row.calls or row.turns:
             key = (agent, looks.look_of(node.status), node.kind)
             count = kinds.setdefault(key, [0, 0.0, 0.0])
             count[0] += 1
-            count[1] = max(count[1], round(node.seconds(view.now_unix_nano) or 0.0, 3))
+            if node.is_open:
+                count[1] = None
+            elif count[1] is not None:
+                count[1] = max(count[1], round(node.seconds(view.now_unix_nano) or 0.0, 3))
             count[2] = max(count[2], node.row.cost_usd or 0.0)
     return [[*key, *count] for key, count in kinds.items()]
 

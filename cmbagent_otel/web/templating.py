@@ -28,6 +28,9 @@ _environment.filters["plain"] = words.plain
 class Links:
     """The addresses of the pages, wherever the viewer is mounted."""
 
+    live = True
+    """Whether there is a server behind the page."""
+
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
 
@@ -58,6 +61,20 @@ class Links:
     def export(self, run_id: str, ending: str) -> str:
         """A file with the run in it."""
         return f"{self.run(run_id)}/export.{ending}"
+
+
+class FileLinks(Links):
+    """In an exported file there are no other pages: what is linked is chosen on the same one."""
+
+    live = False
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def node(self, run_id: str, node_id: str) -> str:
+        """The same page, which shows the node."""
+        del run_id
+        return f"#{quote(node_id, safe='')}"
 
 
 def links(request: Request) -> Links:

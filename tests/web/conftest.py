@@ -42,5 +42,5 @@ def client(migrated_sqlite_url: str) -> Iterator[TestClient]:
 def spans(write: Write) -> Spans:
     """A run that goes on, in the database."""
     made = research()
-    write(made.records())
+    write([*made.records(), made.alive()])
     return made

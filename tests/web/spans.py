@@ -14,9 +14,10 @@ from typing import Any
 
 from cmbagent_otel import semconv
 from cmbagent_otel.semconv import NodeKind, NodeType
-from cmbagent_otel.spans.record import SpanLink, SpanRecord, default_run_id, node_id
+from cmbagent_otel.spans.record import Heartbeat, SpanLink, SpanRecord, default_run_id, node_id
 
 SECOND = 1_000_000_000
+OWNER = "tests"
 
 FAILING_CODE = """\
 import numpy as np, healpy as hp
@@ -98,7 +99,7 @@ class Spans:
                 error or "",
                 stated,
                 links=tuple(links),
-                resource={semconv.SERVICE_INSTANCE_ID: "tests", semconv.SERVICE_NAME: "tests"},
+                resource={semconv.SERVICE_INSTANCE_ID: OWNER, semconv.SERVICE_NAME: "tests"},
             )
         )
         return span_id
@@ -212,6 +213,10 @@ class Spans:
     def records(self) -> list[SpanRecord]:
         """All spans: the ended ones as they ended, the others as they started."""
         return list(self._spans)
+
+    def alive(self) -> Heartbeat:
+        """The owner of the run says that it is alive."""
+        return Heartbeat((self.run_id,), OWNER, time.time_ns())
 
 
 TASK = "tSZ amplitude from SPT-like maps\nMeasure it with its covariance, and say how it compares with Planck."

@@ -26,7 +26,7 @@ export const shapeMatches = (state, agent, [, shape, look, , , cost], seconds) =
 export function cardMatches(state, card) {
   if (!filtering(state)) return true;
   if (state.status && card.look === state.status && !state.agent && !state.kind && !state.min && !state.dollars) return true;
-  return card.has.some(([agent, look, kind, , longest, dearest]) => callMatches(state, agent, look, kind, longest, dearest));
+  return card.has.some(([agent, look, kind, , longest, dearest]) => callMatches(state, agent, look, kind, longest ?? Infinity, dearest));
 }
 
 /** Whether a row is meant; frames hold others and always are. */

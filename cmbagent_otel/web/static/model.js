@@ -10,7 +10,8 @@ export class Model extends EventTarget {
     this.cards = picture.cards;
     this.order = picture.order;
     this.revision = picture.revision ?? "";
-    this.skew = 0;
+    this.skew = picture.now_ms ? picture.now_ms - Date.now() : 0;
+    this.fixed = picture.exported_ms;
     this.inside = new Map();
     this.loading = new Map();
     this.index();
@@ -68,12 +69,12 @@ export class Model extends EventTarget {
     for (const [id, rows] of this.inside) for (const row of rows) this.cardOf.set(row.id, id);
   }
 
-  /** Now, in seconds from the start of the run; of a run that fell silent, when it was heard of last. */
+  /** Now, in seconds from the start of the run; in a file when it was made, of a run that fell silent when it was heard of last. */
   now() {
     const { head } = this;
     if (head.end !== null) return head.end;
     if (head.start_ms === null) return 0;
-    const moment = head.look === "stale" ? head.news_ms : Date.now() + this.skew;
+    const moment = head.look === "stale" ? head.news_ms : (this.fixed ?? Date.now() + this.skew);
     return Math.max(0, (moment - head.start_ms) / 1000);
   }
 

@@ -171,7 +171,7 @@ class View {
   status() {
     const { head } = this.model;
     const badge = byId("live");
-    const silent = head.open && head.news_ms ? (Date.now() + this.model.skew - head.news_ms) / 1000 : 0;
+    const silent = head.open && head.news_ms && server.urls ? (Date.now() + this.model.skew - head.news_ms) / 1000 : 0;
     let [text, look] = [head.status, head.look];
     if (head.open && head.look === "stale") [text, look] = [`No news for ${duration(Math.max(60, Math.floor(silent / 60) * 60))}`, "amber"];
     else if (head.open && this.connection.state === "live") [text, look] = [this.state.follow ? "Following" : "Live", "on"];
@@ -182,7 +182,7 @@ class View {
     if (badge.textContent !== label) badge.textContent = label;
     badge.className = `live ${look}`;
     const news = byId("news");
-    const said = this.connection.message || (head.open && silent >= 0 && head.news_ms ? `Last news ${duration(Math.floor(silent))} ago` : "");
+    const said = this.connection.message || (head.open && server.urls && head.news_ms ? `Last news ${duration(Math.floor(silent))} ago` : "");
     news.textContent = [said, head.hidden && `${head.hidden} spans of libraries not drawn`, head.dangling && `${head.dangling} edges to nodes that are not here`, picture.note].filter(Boolean).join(" · ");
     news.classList.toggle("amber", Boolean(this.connection.message));
   }
