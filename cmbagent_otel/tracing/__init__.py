@@ -7,7 +7,7 @@ a redo is bookkeeping, not control flow.
 
 from __future__ import annotations
 
-from cmbagent_otel.tracing.attempts import Attempt, Redo, Step
+from cmbagent_otel.tracing.attempts import Attempt, Redo, Step, restarted
 from cmbagent_otel.tracing.block import DEFAULT_MAX_REDOS, Block, node_of, set_defaults
 from cmbagent_otel.tracing.parts import Phase, Workflow
 from cmbagent_otel.tracing.work import Agent, Tool
@@ -25,6 +25,7 @@ __all__ = [
     "agent",
     "node_of",
     "phase",
+    "restarted",
     "set_defaults",
     "step",
     "tool",

@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, SpanContext
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.errors import RedoLimitExceeded
+from cmbagent_otel.resumption import Attempted
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType
 from cmbagent_otel.tracing.block import Defaults, follow
@@ -53,6 +54,11 @@ class _Attempts:
             stated[semconv.STEP_GOAL] = self.goal
         return stated
 
+    def go_on(self, earlier: Attempted) -> None:
+        """Count on from an attempt of another process."""
+        self.redos = earlier.attempt - 1
+        self.source, self.last = earlier.source, earlier.span
+
 
 class Attempt(Part):
     """One attempt of a step."""
@@ -73,6 +79,11 @@ class Attempt(Part):
     def goal(self) -> str | None:
         """What the step is for."""
         return self._attempts.goal
+
+    @property
+    def source_id(self) -> str | None:
+        """Node id of the first attempt; None before it has begun, or with tracing off."""
+        return self._attempts.source
 
     @property
     def redos_left(self) -> int:
@@ -181,6 +192,8 @@ class Redo(Attempt):
 
     def _begin(self) -> Node:
         attempts = self._attempts
+        if attempts.scope is None and attempts.last is not None:
+            attempts.context, attempts.scope = self._where()
         if attempts.context is None or attempts.scope is None:
             raise RuntimeError("a step is redone after it was entered; open it with `with step(...)` first")
         with attempts.lock:
@@ -236,3 +249,9 @@ class Redo(Attempt):
         if attempts.source is None:
             attempts.source = node.id
         return node
+
+
+def restarted(step: Step, earlier: Attempted) -> Redo:
+    """``step``, which another process has begun before: the attempt after that one."""
+    step._attempts.go_on(earlier)  # noqa: SLF001 - of this module
+    return step.redo_seen()

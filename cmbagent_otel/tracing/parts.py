@@ -99,7 +99,8 @@ class Workflow(Block):
         )
         self.run_id, self.session_id = node.scope.run_id, node.scope.session_id
         if enclosing is None:
-            resumption.leave(Left(node.scope.run_id, node.scope.session_id, node.span_context))
+            attempts = left.attempts if left is not None else ()
+            resumption.leave(Left(node.scope.run_id, node.scope.session_id, node.span_context, attempts))
         return node
 
     def _join(self, enclosing: Scope, attributes: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from cmbagent_otel import content, semconv
+from cmbagent_otel import content, resumption, semconv
+from cmbagent_otel.resumption import Attempted
 from cmbagent_otel.scope import Node
-from cmbagent_otel.tracing import Attempt, Step
+from cmbagent_otel.tracing import Attempt, Step, restarted
 
 
 class Task(NamedTuple):
@@ -22,12 +24,18 @@ class Steps:
 
     They are spans, but nobody's current block: turns find theirs by
     :class:`~cmbagent_otel.instrumentation.cmbagent.progress.Progress`.
+
+    Args:
+        phase: whose steps they are.
+        earlier: attempts of another process, if the run goes on from there; those made here are kept for the next.
     """
 
-    def __init__(self, phase: Node) -> None:
+    def __init__(self, phase: Node, earlier: Iterable[Attempted] | None = None) -> None:
         self._phase = phase
-        self._first: dict[int, Step] = {}
+        self._first: dict[int, Attempt] = {}
         self._failed: set[int] = set()
+        self._earlier = {one.number: one for one in earlier or ()}
+        self._kept = earlier is not None
         self.current: Attempt | None = None
         """The attempt under way."""
 
@@ -56,13 +64,14 @@ class Steps:
             hypothesis: what a person or model says is to be done differently; content.
         """
         self.end()
-        first = self._first.get(task.number)
+        first, earlier = self._first.get(task.number), self._earlier.get(task.number)
         attempt: Attempt
-        if first is None:
-            attempt = first = Step(task.number, expected_redos=limit)
-            self._first[task.number] = first
-        else:
+        if first is not None:
             attempt = first.redo_seen(reason=reason)
+        else:
+            step = Step(task.number, expected_redos=limit)
+            attempt = step if earlier is None else restarted(step, earlier)
+            self._first[task.number] = attempt
         attempt.begin(self._phase)
         self._failed.discard(task.number)
         self.current = attempt
@@ -73,6 +82,9 @@ class Steps:
                 content.capture(attempt.node.span, semconv.STEP_GOAL, task.goal)
             if hypothesis is not None:
                 content.capture(attempt.node.span, semconv.REDO_HYPOTHESIS, hypothesis)
+            if self._kept and attempt.source_id is not None:
+                done = Attempted(task.number, attempt.attempt, attempt.source_id, attempt.node.span_context)
+                resumption.attempted(self._phase.scope.run_id, done)
         return attempt
 
     def end(self, *, failed: str | None = None, error: BaseException | None = None) -> None:

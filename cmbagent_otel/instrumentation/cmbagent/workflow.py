@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from cmbagent_otel import content, resumption, semconv
@@ -11,9 +11,10 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.calls import Begin, Call
 from cmbagent_otel.instrumentation.cmbagent.steps import Steps
 from cmbagent_otel.instrumentation.health import fault
-from cmbagent_otel.resumption import Left
+from cmbagent_otel.resumption import Attempted
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.tracing import Phase, Workflow, node_of
+from cmbagent_otel.tracing.block import Defaults
 
 NAMES = frozenset(
     {
@@ -30,11 +31,13 @@ NAMES = frozenset(
 class WorkflowCall(Call):
     """A workflow runs. A phase that goes on through several chats of it, one for each step, is kept here."""
 
-    __slots__ = ("carried", "workflow")
+    __slots__ = ("carried", "earlier", "workflow")
 
-    def __init__(self, workflow: Workflow, node: Node) -> None:
+    def __init__(self, workflow: Workflow, node: Node, earlier: Iterable[Attempted]) -> None:
         super().__init__(node)
         self.workflow = workflow
+        self.earlier = earlier
+        """What another process has attempted of what goes on here."""
         self.carried: tuple[Phase, Steps] | None = None
         node.scope.extra = self
 
@@ -44,7 +47,7 @@ class WorkflowCall(Call):
             self.end_carried(None)
         if self.carried is None:
             phase = Phase(phase_type).begin(self.node)
-            self.carried = (phase, Steps(node_of(phase)))
+            self.carried = (phase, Steps(node_of(phase), self.earlier))
         phase, steps = self.carried
         return node_of(phase), steps
 
@@ -80,7 +83,9 @@ def begin_workflow(called: str) -> Begin:
         bound.apply_defaults()
         given = bound.arguments
         work_dir = str(given["work_dir"]) if given.get("work_dir") else None
-        left = resumption.find(work_dir=work_dir) if _goes_on(given) and work_dir is not None else None
+        left = resumption.find_in(work_dir) if _goes_on(given) and work_dir is not None else None
+        if left is not None and Defaults.run_id not in (None, left.run_id):
+            left = None  # the user names another run
         joins = scopes.enclosing(for_workflow=True)[1] is not None
         workflow = Workflow(
             called,
@@ -91,8 +96,8 @@ def begin_workflow(called: str) -> Begin:
         node = node_of(workflow)
         content.capture(node.span, semconv.WORKFLOW_TASK, str(given.get("task", "")))
         if work_dir is not None and not joins:
-            resumption.leave(Left(node.scope.run_id, node.scope.session_id, node.span_context), work_dir=work_dir)
-        return WorkflowCall(workflow, node)
+            resumption.worked_in(work_dir, node.scope.run_id)
+        return WorkflowCall(workflow, node, left.attempts if left is not None and not joins else ())
 
     return begin
 
