@@ -1,0 +1,71 @@
+"""Every Python block and every command of the pages does what a reader will see it do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")]
+    if path.name not in ("attributes.md", "configuration.md", "schema.md", "sql.md", "cmbagent.md")
+)
+BLOCK = re.compile(
+    r"^```(?P<kind>\w*)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```\n(?P<note><!-- not run: .* -->)?",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]+)")
+
+
+def blocks(page: Path) -> list[re.Match[str]]:
+    return list(BLOCK.finditer(page.read_text()))
+
+
+RUN = [page for page in PAGES if any(block["kind"] in ("python", "console") for block in blocks(page))]
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run_one_after_the_other(page: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for block in blocks(page):
+        if block["note"]:
+            continue
+        if block["kind"] == "python":
+            program = tmp_path / (block["file"] or "snippet.py")
+            program.write_text(block["text"])
+            commands = [] if block["file"] else [["python", str(program)]]
+        elif block["kind"] == "console":
+            lines = block["text"].splitlines()
+            commands = [shlex.split(line.removeprefix("$ ")) for line in lines if line.startswith("$ ")]
+        else:
+            continue
+        for command in commands:
+            ran = subprocess.run(
+                command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+            )
+            assert ran.returncode == 0, f"{shlex.join(command)}\n{ran.stdout}{ran.stderr}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "ARCHITECTURE.md"], ids=lambda page: page.name)
+def test_a_page_links_only_to_what_is_there(page: Path) -> None:
+    targets = [match["target"] for match in LINK.finditer(page.read_text())]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_shell_block_that_is_not_run_says_why(page: Path) -> None:
+    shells = [block for block in blocks(page) if block["kind"] == "" and "cmbagent-otel" in block["text"]]
+    assert all(block["note"] for block in shells)
+
+
+def test_the_readmes_targets_are_in_the_makefile() -> None:
+    targets = re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text())
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [target for target in targets if f" {target} " not in listed] == []
