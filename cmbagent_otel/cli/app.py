@@ -179,14 +179,15 @@ def diff(
 def export(
     name: Run = "last",
     *,
-    form: Annotated[str, typer.Option("--format", "-f", help="json, mermaid or dot.")] = "json",
+    form: Annotated[str, typer.Option("--format", "-f", help="json, html, mermaid or dot.")] = "json",
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Instead of the screen.")] = None,
+    redact: Annotated[bool, typer.Option("--redact", help="HTML without messages, code and outputs.")] = False,
     database: Database = None,
 ) -> None:
-    """Write a run as JSON, Mermaid or DOT."""
+    """Write a run as JSON, Mermaid, DOT, or one HTML file that needs nothing else."""
     from cmbagent_otel.cli import commands
 
-    commands.export(database, name, form, output)
+    commands.export(database, name, form, output, redact=redact)
 
 
 @app.command()

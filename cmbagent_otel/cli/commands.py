@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cmbagent_otel import settings
 from cmbagent_otel.cli import runs as runs_table
+from cmbagent_otel.cli.extras import part
 from cmbagent_otel.cli.render import head
 from cmbagent_otel.cli.show import Filter, Line, lines
 from cmbagent_otel.cli.terminal import UNLIMITED, out, print_json, say, tell
@@ -69,13 +70,18 @@ def show(database: str | None, name: str, wanted: Filter, *, json: bool) -> None
         say(Text(f"{words.plural(view.hidden, 'span')} of other libraries hidden; --all shows them.", "dim"))
 
 
-def export(database: str | None, name: str, form: str, output: str | None) -> None:
+def export(database: str | None, name: str, form: str, output: str | None, *, redact: bool) -> None:
     """``export``."""
-    writers = {"json": lambda view: f"{to_json(run_document(view))}\n", **FORMATS}
-    if form not in writers:
-        raise SettingsError(f"There is no format {form!r}; use one of {', '.join(writers)}.")
-    with opened(database) as reader:
-        text = writers[form](load_view(reader, name))
+    formats = ("json", "html", *FORMATS)
+    if form not in formats:
+        raise SettingsError(f"There is no format {form!r}; use one of {', '.join(formats)}.")
+    if form == "html":
+        url = settings.load(database_url=database).resolved_database_url
+        text = part("cmbagent_otel.web.export", "export_html", extra="serve")(url, name, redact=redact)
+    else:
+        with opened(database) as reader:
+            view = load_view(reader, name)
+        text = FORMATS[form](view) if form in FORMATS else f"{to_json(run_document(view))}\n"
     if output is None:
         sys.stdout.write(text)
         return

@@ -91,6 +91,7 @@ def _plain(views: Iterator[RunView]) -> None:
                 say(_change(node, view))
         if not view.is_open:
             say(Text(f"{words.moment(view.end)}  ").append_text(head(view)[2]))
+        out().file.flush()  # a pipe would hold the news back
 
 
 def _change(node: Node, view: RunView) -> Text:

@@ -157,7 +157,10 @@ def test_diff_compares_two_runs_step_by_step(stored: Engine, call: Call) -> None
     ]
 
 
-@pytest.mark.parametrize(("form", "beginning"), [("mermaid", "flowchart LR"), ("dot", "digraph "), ("json", "{")])
+@pytest.mark.parametrize(
+    ("form", "beginning"),
+    [("mermaid", "flowchart LR"), ("dot", "digraph "), ("json", "{"), ("html", "<!doctype html>")],
+)
 def test_export_writes_to_the_screen_or_a_file(
     stored: Engine, call: Call, tmp_path: Path, form: str, beginning: str
 ) -> None:

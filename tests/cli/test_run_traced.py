@@ -242,3 +242,29 @@ def test_without_it_a_child_is_a_run_of_its_own(tmp_path: Path, env: dict[str, s
     assert cli("run", "script.py", cwd=tmp_path, env=env).returncode == 0
     with Reader(env["CMBAGENT_OTEL_DATABASE_URL"]) as reader, reader.reading() as connection:
         assert {found.run.mode for found in list_runs(connection)} == {"script", "child"}
+
+
+def test_watch_follows_a_program_to_its_end(tmp_path: Path, env: dict[str, str]) -> None:
+    write(
+        tmp_path,
+        "import time\n"
+        "with otel.workflow('survey'), otel.phase('control'):\n"
+        "    with otel.step(1, goal='Look up'):\n"
+        "        while not os.path.exists('watched'): time.sleep(0.05)\n"
+        "    with otel.step(2, goal='Write it down'): chat()\n",
+    )
+    with subprocess.Popen([COMMAND, "run", "script.py"], cwd=tmp_path, env=environment(env)) as process:
+        while cli("show", cwd=tmp_path, env=env).returncode:
+            time.sleep(0.1)
+        with subprocess.Popen(
+            [COMMAND, "watch"], cwd=tmp_path, env=environment(env), stdout=subprocess.PIPE, text=True
+        ) as watching:
+            assert watching.stdout is not None
+            assert any("● step 1  Look up" in line for line in watching.stdout)
+            (tmp_path / "watched").touch()
+            rest = watching.stdout.readlines()
+        process.wait(30)
+    ended = [number for number, line in enumerate(rest) if "✓ step" in line]
+    assert ["step 1" in rest[ended[0]], "step 2" in rest[ended[1]]] == [True, True]
+    assert "completed" in rest[-1]
+    assert watching.returncode == 0

@@ -124,3 +124,17 @@ def test_help_loads_neither_the_database_nor_the_sdk(tmp_path: Path) -> None:
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     assert start(sys.executable, "-c", program, cwd=tmp_path).stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "serve"), ("sink", "sink")])
+def test_a_missing_extra_is_one_line_that_says_what_to_install(tmp_path: Path, command: str, extra: str) -> None:
+    program = (
+        "import sys\n"
+        "for name in ('starlette', 'uvicorn', 'jinja2'):\n    sys.modules[name] = None\n"
+        f"sys.argv = ['cmbagent-otel', {command!r}]\n"
+        "from cmbagent_otel.cli.main import main\nmain()\n"
+    )
+    done = start(sys.executable, "-c", program, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'cmbagent-otel[{extra}]'" in done.stderr
