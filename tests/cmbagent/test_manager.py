@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from autogen import ConversableAgent
 
 import cmbagent_otel as otel
 from cmbagent_otel import content, semconv
 from cmbagent_otel.instrumentation import health
+from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
 from cmbagent_otel.scope import id_of
 from cmbagent_otel.semconv import NodeKind, NodeType
 from tests.cmbagent import reenactment
@@ -281,3 +284,32 @@ def test_uninstrumented_manager_makes_no_spans() -> None:
         with PhaseExecutionManager(new_context(), new_phase("control")) as manager:
             manager.complete()
     assert recorder.begun == []
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_hooks_of_the_fork_itself_do_not_double_ours(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork patches AG2's ``generate_reply`` by a plain wrapper, before or after ours is put in."""
+    seen: list[str] = []
+
+    def install_ag2_hooks() -> None:
+        original = ConversableAgent.generate_reply
+
+        @functools.wraps(original)
+        def enhanced_generate_reply(self: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(self.name)
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(ConversableAgent, "generate_reply", enhanced_generate_reply)
+
+    recorder = Recorder()
+    if first == "theirs":
+        install_ag2_hooks()
+    with reenactment.imported(), installed(recorder):
+        if first == "ours":
+            install_ag2_hooks()
+            AutogenInstrumentor()._install()
+        listener = ConversableAgent("listener", llm_config=False, human_input_mode="NEVER", default_auto_reply="Yes.")
+        speaker = ConversableAgent("speaker", llm_config=False, human_input_mode="NEVER", default_auto_reply="And?")
+        speaker.initiate_chat(listener, message="Ready?", max_turns=2, silent=True)
+    assert [span.name for span in Trace(recorder.ended).of(NodeKind.AGENT)] == [f"invoke_agent {name}" for name in seen]
+    assert seen == ["listener", "speaker", "listener"]

@@ -9,14 +9,19 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DatabaseError
 
 from cmbagent_otel.store.engine import open_engine
+from cmbagent_otel.store.sweep import sweep
 from cmbagent_otel.testing import ScriptedModelServer, call_tool, say
 from tests.cmbagent import scripts
 from tests.cmbagent.stage import TASK, Replies
@@ -46,24 +51,30 @@ class Ran(NamedTuple):
     billed: tuple[int, int]
 
 
-def run(program: str, replies: Replies, folder: Path, *, traced: bool, **env: str) -> Ran:
-    """Run a program in ``folder``, as its user would."""
+def prepared(
+    program: str, folder: Path, server: ScriptedModelServer, *, traced: bool
+) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment by which a user would run a program in ``folder``."""
     folder.mkdir(exist_ok=True)
     shutil.copy(PROGRAMS / program, folder / program)
     surroundings = {
         **os.environ,
         "OPENAI_API_KEY": "sk-scripted",
+        "OPENAI_BASE_URL": server.base_url,
         "CMBAGENT_DISABLE_DISPLAY": "true",
         "CMBAGENT_OTEL_DATABASE_URL": database_url(folder),
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT",
         "PYTHONHASHSEED": "0",
-        **env,
     }
-    command = [str(COMMAND), "run"] if traced else [sys.executable]
+    return [*([str(COMMAND), "run"] if traced else [sys.executable]), program], surroundings
+
+
+def run(program: str, replies: Replies, folder: Path, *, traced: bool) -> Ran:
+    """Run a program to its end."""
     with ScriptedModelServer(scripts.agents(replies)) as server:
-        surroundings["OPENAI_BASE_URL"] = server.base_url
+        command, surroundings = prepared(program, folder, server, traced=traced)
         done = subprocess.run(
-            [*command, program], cwd=folder, env=surroundings, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=300, check=False
         )
     assert done.returncode == 0, done.stderr
     return Ran(
@@ -249,3 +260,52 @@ def test_root_of_the_other_day_resumes_the_first(restarted: Engine) -> None:
     roots = rows(restarted, "SELECT id, meta FROM dag_nodes WHERE parent_node_id IS NULL ORDER BY start_time_unix_nano")
     (first, _), (_, meta) = roots
     assert json.loads(meta)["resumes"] == first
+
+
+# -- killed in the middle ------------------------------------------------------------------------------------
+
+
+def test_run_that_is_killed_shows_what_was_done_and_marks_what_was_cut_off(home: Path) -> None:
+    replies = scripts.planning_and_control(carried_over=True)
+    replies["engineer"] = [replies["engineer"][0], say("Never said.", seconds=60)]
+    folder = home / "killed"
+    with ScriptedModelServer(scripts.agents(replies)) as server:
+        command, surroundings = prepared("carry_over.py", folder, server, traced=True)
+        with subprocess.Popen(
+            command, cwd=folder, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as program:
+            engine = open_engine(database_url(folder))
+            try:
+                wait_for(engine, "SELECT 1 FROM dag_nodes WHERE name = 'step 1 redo 1'")
+                program.kill()
+                program.wait()
+                sweep(engine, datetime.now(UTC) + timedelta(hours=1))
+                assert rows(engine, "SELECT status FROM workflow_runs") == [("interrupted",)]
+                assert rows(
+                    engine, "SELECT name, status FROM dag_nodes WHERE depth < 3 ORDER BY start_time_unix_nano"
+                ) == [
+                    ("invoke_workflow deep_research", "interrupted"),
+                    ("phase planning", "completed"),
+                    ("invoke_workflow main_cmbagent_chat", "completed"),
+                    ("phase plan_review", "completed"),
+                    ("phase control", "interrupted"),
+                    ("invoke_workflow main_cmbagent_chat", "interrupted"),
+                    ("step 1", "failed"),
+                    ("step 1 redo 1", "interrupted"),
+                ]
+                assert rows(engine, "SELECT step_number, status FROM workflow_steps") == [(1, "interrupted")]
+                check_invariants(engine)
+            finally:
+                program.kill()
+                engine.dispose()
+
+
+def wait_for(engine: Engine, statement: str) -> None:
+    """Until the statement finds a row; the tables may not be there yet."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with suppress(DatabaseError):
+            if rows(engine, statement):
+                return
+        time.sleep(0.2)
+    pytest.fail(f"never true: {statement}")
