@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, Select, text
 
-from cmbagent_otel.query import changes, graph, runs, strips
+from cmbagent_otel.query import changes, graph, runs, search, strips
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.migrate import upgrade
 from cmbagent_otel.store.writer import Writer
@@ -16,12 +16,13 @@ from tests.postgresql import Server
 from tests.query.stored import Recorder, node_of, research
 
 RUNS = 150
-STATEMENTS = {**graph.STATEMENTS, **runs.STATEMENTS, **changes.STATEMENTS, **strips.STATEMENTS}
+STATEMENTS = {**graph.STATEMENTS, **runs.STATEMENTS, **changes.STATEMENTS, **strips.STATEMENTS, **search.STATEMENTS}
 SERVING = {
     "dag_nodes by run": {"ix_dag_nodes_run_id", "idx_dag_nodes_run_order", "idx_dag_nodes_tops", "idx_dag_nodes_steps"},
     "dag_nodes primary key": {"pk_dag_nodes", "sqlite_autoindex_dag_nodes_1"},
     "dag_edges by target": {"ix_dag_edges_to_node_id", "uq_dag_edges_to_from_type"},
     "workflow_runs primary key": {"pk_workflow_runs", "sqlite_autoindex_workflow_runs_1"},
+    "execution_events by run": {"ix_execution_events_run_id", "idx_events_run_order"},
     "idx_events_node_order": {"idx_events_node_order", "ix_execution_events_node_id"},
 }
 """Indexes of which each would do."""
