@@ -105,7 +105,7 @@ def html(viewer: Viewer, snapshot: Snapshot, *, redact: bool) -> str:
             "links": FileLinks(),
             "view": view,
             "head": snapshot.picture["head"],
-            "rows": snapshot.arranged.rows,
+            "rows": snapshot.arranged.rows[:ALL_NODES],
             "more_rows": 0,
             "note": note,
             "database": f"exported {words.moment(time.time_ns(), zone=True)}",

@@ -20,7 +20,7 @@ from cmbagent_otel.web.snapshot import Snapshot
 from cmbagent_otel.web.templating import links, page
 from cmbagent_otel.web.viewer import UnknownNodeError, Viewer
 
-_ROWS_WITHOUT_SCRIPT = 2000
+_ROWS_WITHOUT_SCRIPT = 500
 
 
 def viewer_of(request: Request) -> Viewer:
@@ -52,14 +52,16 @@ def run(request: Request) -> Response:
     snapshot = viewer.snapshot(request.path_params["run"])
     if request.path_params["run"] != snapshot.view.id:
         return RedirectResponse(links(request).run(snapshot.view.id, request.url.query), status_code=307)
+    rows = snapshot.arranged.rows
+    shown = rows if "all" in request.query_params else rows[:_ROWS_WITHOUT_SCRIPT]
     chosen, note = _chosen(viewer, snapshot, request.query_params.get("node", ""))
     return page(
         request,
         "run.html",
         view=snapshot.view,
         head=snapshot.picture["head"],
-        rows=snapshot.arranged.rows[:_ROWS_WITHOUT_SCRIPT],
-        more_rows=max(0, len(snapshot.arranged.rows) - _ROWS_WITHOUT_SCRIPT),
+        rows=shown,
+        more_rows=len(rows) - len(shown),
         picture=for_script(
             {
                 **snapshot.picture,

@@ -1,6 +1,7 @@
 // News of a run that is open: a stream while the page is looked at, questions every two seconds where none comes through.
 
 const POLL_MS = 2000;
+const RETRY_MS = 500;
 const FAILURES = 3;
 
 export class Live {
@@ -10,7 +11,12 @@ export class Live {
     this.model = model;
     this.tell = tell;
     this.failures = 0;
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.stop() : this.start()));
+    document.addEventListener("visibilitychange", () => {
+      // Who comes back gets another try at the stream.
+      this.failures = 0;
+      if (document.hidden) this.stop();
+      else this.start();
+    });
     addEventListener("pagehide", () => this.stop());
   }
 
@@ -48,17 +54,14 @@ export class Live {
       this.tell({ state: "ended" });
     });
     source.addEventListener("error", () => {
+      // Not left to the browser, which waits for seconds and gives up on an answer that is no stream.
       this.failures += 1;
-      if (this.failures < FAILURES) {
-        this.tell({ state: "reconnecting" });
-        // The browser tries again by itself, but for an answer that was no stream.
-        if (source.readyState !== EventSource.CLOSED) return;
-      }
       this.stop();
+      this.tell({ state: "reconnecting" });
       this.timer = setTimeout(() => {
         this.timer = undefined;
         this.start();
-      }, POLL_MS);
+      }, RETRY_MS);
     });
   }
 

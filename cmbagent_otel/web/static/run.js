@@ -386,3 +386,4 @@ class View {
 }
 
 new View().begin();
+byId("plain").remove();

@@ -41,5 +41,6 @@ export function tick(seconds) {
   if (h >= 48) return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${h / 24} d`;
   if (h) return m ? `${h} h ${String(m).padStart(2, "0")}` : `${h} h`;
   if (m) return s ? `${m} m ${String(s).padStart(2, "0")}` : `${m} m`;
-  return seconds && seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${s} s`;
+  if (seconds && seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  return `${Number(seconds.toFixed(1))} s`;
 }
