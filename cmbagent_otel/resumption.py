@@ -84,9 +84,12 @@ def find(run_id: str) -> Left | None:
     """The run of that id; None where this machine knows of none."""
     kept = _read(f"run {run_id}")
     try:
-        attempts = tuple(Attempted(*one[:3], _span_context(one[3])) for one in kept["attempts"])
+        attempts = tuple(
+            Attempted(number, attempt, source, _span_context(span))
+            for number, attempt, source, span in kept["attempts"]
+        )
         return Left(str(kept["run_id"]), kept["session_id"], _span_context(kept["root"]), attempts)
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

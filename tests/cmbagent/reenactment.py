@@ -111,6 +111,14 @@ class CMBAgent:
         self.chat(variables)
 
 
+def one_shot(task: str, agent: str = "engineer") -> str:
+    """A workflow function."""
+    return f"{agent}: {task}"
+
+
+one_shot.__module__ = "cmbagent.workflows.one_shot"
+
+
 def new_workflow(name: str) -> Any:
     """A workflow's definition."""
     return SimpleNamespace(name=name)
@@ -136,7 +144,7 @@ def imported() -> Iterator[None]:
         "cmbagent.cmbagent": {"CMBAgent": CMBAgent},
         "cmbagent.phases": {},
         "cmbagent.phases.execution_manager": {"PhaseExecutionManager": PhaseExecutionManager},
-        "cmbagent.workflows": {},
+        "cmbagent.workflows": {"one_shot": one_shot},
         "cmbagent.workflows.composer": {"WorkflowExecutor": WorkflowExecutor},
     }
     before = {name: sys.modules.pop(name, None) for name in modules}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -313,3 +315,30 @@ def test_hooks_of_the_fork_itself_do_not_double_ours(first: str, monkeypatch: py
         speaker.initiate_chat(listener, message="Ready?", max_turns=2, silent=True)
     assert [span.name for span in Trace(recorder.ended).of(NodeKind.AGENT)] == [f"invoke_agent {name}" for name in seen]
     assert seen == ["listener", "speaker", "listener"]
+
+
+def test_workflow_function_is_hooked_wherever_it_is_held_and_given_back() -> None:
+    recorder = Recorder()
+    program = types.ModuleType("a_users_program")
+    program.__dict__["shoot"] = reenactment.one_shot
+    sys.modules["a_users_program"] = program
+    try:
+        with reenactment.imported():
+            held = sys.modules["cmbagent.workflows"]
+            with installed(recorder):
+                assert program.shoot("task", agent="researcher") == "researcher: task"
+                assert held.one_shot("task") == "engineer: task"
+            assert program.shoot is held.one_shot is reenactment.one_shot
+    finally:
+        del sys.modules["a_users_program"]
+    roots = Trace(recorder.ended).roots
+    assert [span.name for span in roots] == ["invoke_workflow one_shot"] * 2
+    assert [attribute(span, semconv.AGENT_NAME) for span in roots] == ["researcher", "engineer"]
+
+
+def test_call_that_python_refuses_is_refused_as_ever() -> None:
+    recorder = Recorder()
+    refused = pytest.raises(TypeError, match="unexpected keyword argument 'engineer'")
+    with reenactment.imported(), installed(recorder), refused:
+        sys.modules["cmbagent.workflows"].one_shot("task", engineer="me")
+    assert recorder.begun == []

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 pytest.importorskip("cmbagent", reason="stock CMBAgent is not installed here: make test-cmbagent")
 
 PROGRAMS = Path(__file__).parent / "programs"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cmbagent_one_shot.py"
 COMMAND = Path(sys.executable).with_name("cmbagent-otel")
 RESTARTED = {
     "control_starter": [call_tool("record_status_starter")],
@@ -309,3 +310,25 @@ def wait_for(engine: Engine, statement: str) -> None:
                 return
         time.sleep(0.2)
     pytest.fail(f"never true: {statement}")
+
+
+# -- the example ---------------------------------------------------------------------------------------------
+
+
+def test_example_runs_offline_and_shows_its_redo(home: Path) -> None:
+    folder = home / "example"
+    folder.mkdir()
+    surroundings = {
+        **os.environ,
+        "CMBAGENT_OTEL_DATABASE_URL": database_url(folder),
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "EVENT_ONLY",
+    }
+    offline = [sys.executable, "-m", "cmbagent_otel.testing", str(EXAMPLE.with_suffix(".json"))]
+    said = ""
+    for command in ([*offline, str(COMMAND), "run", str(EXAMPLE)], [str(COMMAND), "show", "last"]):
+        done = subprocess.run(
+            command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said = done.stdout
+    assert "redo after failure: Import the modules before they are used." in said
