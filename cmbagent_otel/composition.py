@@ -29,6 +29,7 @@ from cmbagent_otel.announcer import StartAnnouncer
 from cmbagent_otel.delivery import check_destination
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.exporter import claim_registered
+from cmbagent_otel.graph import cost
 from cmbagent_otel.processor import DagSpanProcessor
 from cmbagent_otel.scope import Node
 from cmbagent_otel.settings import DAG_EXPORTER, OTLP_EXPORTER, Settings
@@ -101,7 +102,7 @@ def post_instrument() -> None:
         if claimed:
             with _state.lock:
                 _state.configured = True
-                _state.processors = [DagSpanProcessor(config)]
+                _state.processors = [_processor(DAG_EXPORTER, config)]
             _attach(trace.get_tracer_provider())
         _join(config)
         scope.before_first_span(settings.clean_python_path)
@@ -139,9 +140,9 @@ def shutdown(error: BaseException | None = None) -> None:
 def child_env() -> dict[str, str]:
     """The environment for a child process that shall join this run: a copy of ours, and where we stand in it."""
     carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
+    context, found = scope.enclosing()
+    TraceContextTextMapPropagator().inject(carrier, context)
     additions = {name.upper(): value for name, value in carrier.items() if name == "traceparent"}
-    found = scope.scope_of() or scope.enclosing()[1]
     if found is not None and found.run_id:
         additions[settings.variable_of("run_id")] = found.run_id
         if found.session_id is not None:
@@ -181,6 +182,7 @@ def _processors(config: Settings) -> list[SpanProcessor]:
 def _processor(name: str, config: Settings) -> SpanProcessor:
     if name == DAG_EXPORTER:
         check_destination(config)
+        cost.load()
         return DagSpanProcessor(config)
     wanted = _otlp_entry_point(config) if name == OTLP_EXPORTER else name
     make = _entry_point("opentelemetry_traces_exporter", wanted, "OTEL_TRACES_EXPORTER")

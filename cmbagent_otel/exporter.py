@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from cmbagent_otel import content, settings
 from cmbagent_otel.delivery import BATCH, Delivery
+from cmbagent_otel.graph import cost
 from cmbagent_otel.settings import Settings
 from cmbagent_otel.spans.from_sdk import from_sdk
 
@@ -36,6 +37,7 @@ class DagSpanExporter(SpanExporter):
         self._lock = threading.Lock()
         self._delivery: Delivery | None = None
         self._claimed_at: int | None = None
+        cost.load()
         _registered.add(self)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -190,6 +190,11 @@ def child_environment(additions: dict[str, str]) -> dict[str, str]:
     return {**os.environ, **additions}
 
 
+def pass_on(environment: dict[str, str]) -> None:
+    """Put ``environment`` into this process's own, so that all its children get it: only where the user asks."""
+    os.environ.update(environment)
+
+
 def clean_python_path() -> None:
     """Take out of ``PYTHONPATH`` what ``opentelemetry-instrument`` put there, so that child pythons start as ever."""
     path = os.environ.get("PYTHONPATH")

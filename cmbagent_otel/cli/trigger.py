@@ -62,20 +62,15 @@ class Trigger:
 
     def child_environment(self) -> dict[str, str]:
         """The environment for children that shall join the run around the program."""
-        from opentelemetry import context
-
-        from cmbagent_otel import scope
         from cmbagent_otel.composition import child_env
 
-        around = context.attach(scope.enclosing()[0])
-        try:
-            return child_env()
-        finally:
-            context.detach(around)
+        return child_env()
 
     def propagate(self) -> None:
         """Let child processes join the run."""
-        os.environ.update(self.child_environment())  # noqa: TID251 - written, not read, and where the user asks for it
+        from cmbagent_otel.settings import pass_on
+
+        pass_on(self.child_environment())
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from datetime import UTC, datetime
+from types import ModuleType
+
+
+@functools.cache
+def load() -> ModuleType:
+    """The price list; large, so loaded only where prices are wanted.
+
+    Its package imports an HTTP client. A program must call this on the thread that does its imports, before a
+    thread of ours needs prices: two threads in the middle of the same imports can see half of a module.
+    """
+    return importlib.import_module("genai_prices")
 
 
 def price(

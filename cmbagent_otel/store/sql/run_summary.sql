@@ -1,4 +1,4 @@
--- One row a run: what it was, how it went, what it took.
+-- One row a run: what it was, how it went, what it took. An error counts once, where it happened.
 CREATE VIEW run_summary AS
 SELECT r.id AS run_id, r.session_id, r.mode, r.task_description, r.status, r.started_at, r.completed_at,
        s.nodes, s.steps, s.redos, s.errors, s.llm_calls, s.tool_calls, s.code_executions, s.input_tokens,
@@ -8,7 +8,9 @@ SELECT r.id AS run_id, r.session_id, r.mode, r.task_description, r.status, r.sta
            COUNT(*) AS nodes,
            SUM(CASE WHEN n.node_type = 'step' THEN 1 ELSE 0 END) AS steps,
            SUM(CASE WHEN n.node_type = 'branch_point' THEN 1 ELSE 0 END) AS redos,
-           SUM(CASE WHEN n.status = 'failed' THEN 1 ELSE 0 END) AS errors,
+           SUM(CASE WHEN n.status = 'failed' AND NOT EXISTS (
+                 SELECT 1 FROM dag_nodes c WHERE c.parent_node_id = n.id AND c.status = 'failed'
+               ) THEN 1 ELSE 0 END) AS errors,
            SUM(CASE WHEN n.node_type = 'llm' THEN 1 ELSE 0 END) AS llm_calls,
            SUM(CASE WHEN n.node_type = 'tool' THEN 1 ELSE 0 END) AS tool_calls,
            SUM(CASE WHEN n.node_type = 'code_exec' THEN 1 ELSE 0 END) AS code_executions,
