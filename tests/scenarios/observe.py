@@ -5,6 +5,7 @@ In a process of its own, since AG2 keeps the standard output that it found when 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -53,7 +54,7 @@ def observe(played: Program, folder: Path) -> dict[str, Any]:
     return {
         "outcome": outcome,
         "done": sorted(world.done),
-        "stdout": sorted(out.splitlines()) if at_once else out,
+        "stdout": sorted("".join(out.split())) if at_once else out,
         "stderr": err,
         "requests": sorted(bodies) if at_once else bodies,
     }
@@ -63,6 +64,8 @@ def main(result: Path, hooks: bool) -> None:
     """Observe all programs, one after the other."""
     assert programs.__all__
     warnings.simplefilter("ignore")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.raiseExceptions = False  # AG2 logs what it prints, and its handler can not write a lone surrogate
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

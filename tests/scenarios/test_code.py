@@ -32,8 +32,13 @@ def test_code_hangs_under_the_turn_that_runs_it_and_a_bad_exit_is_an_error(play:
     assert attribute(failed, semconv.PROCESS_EXIT_CODE) == 3
     assert attribute(passed, semconv.PROCESS_EXIT_CODE) == 0
     assert attribute(failed, semconv.CODE_LANGUAGE) == "python"
-    assert attribute(passed, semconv.CODE_LANGUAGE) == "sh, python"
+    assert attribute(passed, semconv.CODE_LANGUAGE) == "python"
     assert [attribute(span, semconv.CODE_BLOCKS) for span in (failed, passed)] == [1, 2]
+
+
+def test_code_in_two_languages_names_both(play: Play) -> None:
+    (ran,) = play(code.code_in_two_languages).trace.of(NodeKind.CODE)
+    assert attribute(ran, semconv.CODE_LANGUAGE) == "sh, python"
 
 
 @pytest.mark.parametrize(

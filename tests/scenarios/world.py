@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import autogen
 
 from cmbagent_otel.testing import Reply, ScriptedModelServer
 from cmbagent_otel.testing.script import Script
@@ -38,16 +41,26 @@ class Program:
     replies: Callable[[], Script | Iterable[Reply]]
     traces: int = 1
     """How many traces it makes when nothing stands around it."""
+    possible: bool = True
+    """Whether this AG2 can do what it asks for."""
 
     def __str__(self) -> str:
         return self.name
 
 
+IS_CMBAGENTS = find_spec("autogen.cmbagent_utils") is not None
+"""Whether this is the fork of AG2 that CMBAgent depends on."""
+IS_OLD = autogen.__version__.startswith(("0.9.", "0.0."))
+"""Whether this AG2 counts streamed tokens itself, with a table from the network, and is new to the responses API."""
 PROGRAMS: dict[str, Program] = {}
 
 
 def program(
-    *replies: Reply, script: Callable[[], Script] | None = None, traces: int = 1, listed: bool = True
+    *replies: Reply,
+    script: Callable[[], Script] | None = None,
+    traces: int = 1,
+    listed: bool = True,
+    possible: bool = True,
 ) -> Callable[[Callable[[World], Any]], Program]:
     """Make a function a program whose model gives these replies in order, or follows ``script``.
 
@@ -55,8 +68,8 @@ def program(
     """
 
     def register(run: Callable[[World], Any]) -> Program:
-        made = Program(run.__name__, run, script or (lambda: replies), traces)
-        if listed:
+        made = Program(run.__name__, run, script or (lambda: replies), traces, possible)
+        if listed and possible:
             PROGRAMS[made.name] = made
         return made
 

@@ -89,7 +89,7 @@ def give_back_captured() -> None:
 def _swap_captured(agent: Any, replacement: Any) -> None:
     if replacement is None:
         return
-    for entry in agent._reply_func_list:  # noqa: SLF001 - there is no other list
+    for entry in getattr(agent, "_reply_func_list", ()):  # an agent whose making failed has none
         function = entry["reply_func"]
         if getattr(function, "__qualname__", "") == f"{_BASE}.{_CAPTURED}" and _innermost(function) is _innermost(
             replacement

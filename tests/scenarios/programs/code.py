@@ -10,7 +10,7 @@ from autogen.coding.base import CodeResult
 
 from cmbagent_otel.testing import say
 from tests.scenarios.programs.chats import assistant, ends, user
-from tests.scenarios.world import World, program, seen
+from tests.scenarios.world import IS_CMBAGENTS, World, program, seen
 
 
 def block(code: str, language: str = "python") -> str:
@@ -25,7 +25,7 @@ def runner(config: Any) -> ConversableAgent:
 
 CODE = (
     say(block("import sys; print(6 * 7); sys.exit(3)")),
-    say(block("echo first", "sh") + "\n" + block("print('second')")),
+    say(block("print('first')") + "\n" + block("print('second')")),
     say("TERMINATE"),
 )
 
@@ -36,7 +36,7 @@ def code_by_command_line(world: World) -> Any:
     return seen(runner({"executor": executor}).initiate_chat(assistant(world, "coder"), message="Code."))
 
 
-@program(say(block("import time; time.sleep(60)")), say("TERMINATE"))
+@program(say(block("import time; time.sleep(60)")), say("TERMINATE"), possible=not IS_CMBAGENTS)  # that never stops any
 def code_that_takes_too_long(world: World) -> Any:
     executor = LocalCommandLineCodeExecutor(timeout=1, work_dir=world.folder)
     return seen(runner({"executor": executor}).initiate_chat(assistant(world, "coder"), message="Code."))
@@ -52,6 +52,16 @@ def code_in_the_older_way(world: World) -> Any:
 def code_that_takes_too_long_in_the_older_way(world: World) -> Any:
     config = {"work_dir": str(world.folder), "use_docker": False, "timeout": 1}
     return seen(runner(config).initiate_chat(assistant(world, "coder"), message="Code."))
+
+
+@program(
+    say(block("echo first", "sh") + "\n" + block("print('second')")),
+    say("TERMINATE"),
+    possible=not IS_CMBAGENTS,  # that takes Python only
+)
+def code_in_two_languages(world: World) -> Any:
+    executor = LocalCommandLineCodeExecutor(timeout=60, work_dir=world.folder)
+    return seen(runner({"executor": executor}).initiate_chat(assistant(world, "coder"), message="Code."))
 
 
 class Pretender:

@@ -29,6 +29,13 @@ class Keyboard(IOStream):
         return self.answers.pop(0)
 
 
+class AsyncKeyboard(Keyboard):
+    """The same for async chats."""
+
+    async def input(self, prompt: str = "", *, password: bool = False) -> str:  # type: ignore[override]
+        return self.answers.pop(0)
+
+
 def person() -> UserProxyAgent:
     """Somebody who is always asked."""
     return UserProxyAgent("person", human_input_mode="ALWAYS", code_execution_config=False)
@@ -42,7 +49,7 @@ def person_answers(world: World) -> Any:
 
 @program(say("Shall I?"), say("Then I shall."))
 def person_answers_async(world: World) -> Any:
-    with IOStream.set_default(Keyboard("yes", "exit")):
+    with IOStream.set_default(AsyncKeyboard("yes", "exit")):
         return seen(asyncio.run(person().a_initiate_chat(assistant(world, "butler"), message="Hello.")))
 
 

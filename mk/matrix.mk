@@ -1,0 +1,38 @@
+# The hooks on every AG2 that there is, each in an environment of its own, `.venv-<name>`, pinned by `constraints/<name>.txt`.
+
+MATRIX := ag2-0.9.10 ag2-0.11.5 ag2-0.12.3 ag2-0.13.4 ag2-0.14.0 cmbagent-autogen ag2-1.2.1
+MATRIX_CI := ag2-0.9.10 cmbagent-autogen ag2-1.2.1
+
+matrix_frameworks = 'ag2[openai]'
+.venv-cmbagent-autogen/.ready: matrix_frameworks = cmbagent_autogen ipython
+
+CLASSIC_TESTS := tests/scenarios tests/instrumentation
+AG2_TESTS := tests/ag2
+
+.venv-%/.ready: constraints/%.txt pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< --editable '.[test]' $(matrix_frameworks)
+	@touch $@
+
+.PHONY: $(MATRIX:%=test-%)
+$(MATRIX:%=test-%): test-%: .venv-%/.ready
+	@echo "--- $*: $$($(<D)/bin/python --version), $$($(<D)/bin/python -m pip freeze --disable-pip-version-check | grep -iE '^(ag2|autogen|cmbagent_autogen)==')"
+	$(<D)/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default $(if $(filter ag2-1.%,$*),$(AG2_TESTS),$(CLASSIC_TESTS)) $(PYTEST_ARGS)
+
+.PHONY: test-matrix
+test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.14, CMBAgent's fork, and 1.x
+
+.PHONY: test-matrix-ci
+test-matrix-ci: $(MATRIX_CI:%=test-%)
+
+# The newest releases, without pins: tells, and never fails.
+.PHONY: canary
+canary: ## run the scenarios on the newest releases, and only tell how they fared
+	@for framework in autogen 'ag2<1' ag2; do \
+	  rm -rf .venv-canary; $(PYTHON) -m venv .venv-canary; \
+	  .venv-canary/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[test]' \
+	    "$$(echo "$$framework" | sed 's/^[a-z0-9]*/&[openai]/')" || { echo "canary: $$framework can't be installed"; continue; }; \
+	  tests="$(CLASSIC_TESTS)"; test "$$framework" = ag2 && tests="$(AG2_TESTS)"; \
+	  .venv-canary/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default $$tests > .venv-canary/log 2>&1; \
+	  echo "canary: $$(.venv-canary/bin/python -m pip freeze --disable-pip-version-check | grep -iE '^(ag2|autogen)==') $$(tail -n 1 .venv-canary/log)"; \
+	done; true
