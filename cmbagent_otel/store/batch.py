@@ -183,7 +183,8 @@ class _Batch:
         bulk.insert(self._connection, dag_edges, rows.EDGE, values)
 
     def _write_costs_and_files(self) -> None:
-        costs, made = [], []
+        costs: list[bulk.Row] = []
+        made: list[bulk.Row] = []
         for graph in self._settled.accepted:
             if not graph.costs and not graph.files:
                 continue

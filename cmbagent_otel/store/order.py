@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from cmbagent_otel.semconv import NodeType
 from cmbagent_otel.store.fragment import Fragment, Moment, Node
@@ -88,10 +89,10 @@ SELECT b.id AS group_id, (SELECT n.order_index FROM dag_nodes n
                 shifted[node_id] = (place, node_type)
 
 
-def _query(connection: Connection, bounds: dict[str, int], statement: str) -> Iterable[object]:
+def _query(connection: Connection, bounds: dict[str, int], statement: str) -> Iterable[Row[Any]]:
     ids, starts = list(bounds), list(bounds.values())
     dialect = connection.dialect.name
-    parameters = {"ids": ids, "starts": starts}
+    parameters: dict[str, Any] = {"ids": ids, "starts": starts}
     if dialect == "sqlite":
         parameters = {name: orjson.dumps(value).decode() for name, value in parameters.items()}
     return connection.execute(text(_BOUNDS[dialect] + statement), parameters).all()

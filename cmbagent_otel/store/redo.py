@@ -44,15 +44,9 @@ def chain(fragment: Fragment) -> Chained:
         return Chained((), ())
     load_steps(fragment, runs)
     fragment.resolve()
-    attempts: dict[tuple[object, ...], list[Node]] = {}
-    for node in fragment.nodes.values():
-        if node.is_step and node.known and node.run_id in runs and node.after is not None:
-            key = (node.run_id, node.after.phase, node.meta.get("step_number"))
-            attempts.setdefault(key, []).append(node)
     edges: list[EdgeRecord] = []
     loose: list[str] = []
-    for nodes in attempts.values():
-        nodes.sort(key=_age)
+    for nodes in _attempts(fragment, runs):
         for node in nodes:
             if node.is_redo:
                 edge = _chain(fragment, node, nodes)
@@ -62,6 +56,16 @@ def chain(fragment: Fragment) -> Chained:
                 if _PREVIOUS in before.get(_CHAINED, ()) and before.get(_PREVIOUS) != node.meta.get(_PREVIOUS):
                     loose.append(node.id)
     return Chained(tuple(edges), tuple(loose))
+
+
+def _attempts(fragment: Fragment, runs: set[str]) -> list[list[Node]]:
+    """The attempts at each step of these runs, by their age."""
+    attempts: dict[tuple[object, ...], list[Node]] = {}
+    for node in fragment.nodes.values():
+        if node.is_step and node.known and node.run_id in runs and node.after is not None:
+            key = (node.run_id, node.after.phase, node.meta.get("step_number"))
+            attempts.setdefault(key, []).append(node)
+    return [sorted(nodes, key=_age) for nodes in attempts.values()]
 
 
 def _chain(fragment: Fragment, node: Node, attempts: list[Node]) -> EdgeRecord | None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, select as sql_select
+from sqlalchemy import Connection, Row, delete, exists, func
+from sqlalchemy import select as sql_select
 
 from cmbagent_otel.graph import sanitize
 from cmbagent_otel.semconv import SCOPE_NAME, Status

@@ -77,19 +77,13 @@ class Spool:
 
         Whatever the writer raises passes through, and what it has not committed stays.
         """
-        with self._lock:
-            own, path = self._file, self._path
-            self._file = self._path = None
         replayed = 0
+        own, path = self._take()
         if own is not None and path is not None:
             try:
                 replayed += _replay(path, writer)
             except BaseException:
-                with self._lock:
-                    if self._file is None:
-                        self._file, self._path = own, path
-                    else:
-                        own.close()  # without its lock the next process claims it
+                self._put_back(own, path)
                 raise
             path.unlink(missing_ok=True)
             own.close()
@@ -113,9 +107,7 @@ class Spool:
 
     def close(self) -> None:
         """Leave what is here to the next process; a file that holds nothing goes."""
-        with self._lock:
-            file, path = self._file, self._path
-            self._file = self._path = None
+        file, path = self._take()
         if file is not None and path is not None:
             if file.tell() == 0:
                 path.unlink(missing_ok=True)
@@ -127,6 +119,19 @@ class Spool:
         file, self._file, self._path = self._file, None, None
         if file is not None:
             file.close()
+
+    def _take(self) -> tuple[IO[bytes] | None, Path | None]:
+        with self._lock:
+            file, path = self._file, self._path
+            self._file = self._path = None
+        return file, path
+
+    def _put_back(self, file: IO[bytes], path: Path) -> None:
+        with self._lock:
+            if self._file is None:
+                self._file, self._path = file, path
+            else:
+                file.close()  # without its lock the next process claims it
 
     def _open(self) -> IO[bytes]:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
