@@ -7,7 +7,6 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,13 +20,13 @@ from starlette.staticfiles import StaticFiles
 
 from cmbagent_otel.errors import CmbagentOtelError, SchemaOutOfDateError, SettingsError, StoreError, UnknownRunError
 from cmbagent_otel.web import api, comparing, export, live, pages, search
+from cmbagent_otel.web.bundle import STATIC, bundle, name_of
 from cmbagent_otel.web.security import ANY_HOST, LOOPBACK_HOSTS, Gate
 from cmbagent_otel.web.templating import links, page
 from cmbagent_otel.web.viewer import UnknownNodeError, Viewer, database_url_of
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8520
-_STATIC = Path(__file__).parent / "static"
 _logger = logging.getLogger(__name__)
 
 
@@ -91,7 +90,8 @@ def _routes() -> list[BaseRoute]:
         get("/api/runs/{run}/nodes/{node}", api.node),
         get("/api/runs/{run}/nodes/{node}/place", api.place),
         get("/healthz", api.health),
-        Mount("/static", _Static(directory=_STATIC)),
+        get("/scripts/{name}", _script),
+        Mount("/static", _Static(directory=STATIC)),
     ]
 
 
@@ -102,6 +102,14 @@ class _Static(StaticFiles):
         response = super().file_response(*args, **options)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+def _script(request: Request) -> Response:
+    """Our modules as one script; its name changes with them, so that browsers may keep it for good."""
+    if request.path_params["name"] != name_of("run"):
+        raise HTTPException(404)
+    headers = {"Cache-Control": "max-age=31536000, immutable"}
+    return Response(bundle("run"), media_type="text/javascript", headers=headers)
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Our scripts as one, for the exported file: a page from a file can't import modules.
+"""Our scripts as one: a page from a file can't import modules, and a served one asks once instead of twenty times.
 
 Each module becomes a function that returns what it exports. This reads only the forms in which our own modules
 are written: ``import {a, b} from "./x.js"``, ``import * as x from "./x.js"``, and ``export`` before a declaration.
@@ -6,6 +6,7 @@ are written: ``import {a, b} from "./x.js"``, ``import * as x from "./x.js"``, a
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,12 @@ def bundle(entry: str) -> str:
     done: dict[str, str] = {}
     _add(entry, done)
     return '"use strict";\n' + "\n".join(done.values())
+
+
+@cache
+def name_of(entry: str) -> str:
+    """A file name for the bundle that is another one when any of its modules is."""
+    return f"{entry}.{hashlib.sha256(bundle(entry).encode()).hexdigest()[:12]}.js"
 
 
 def _add(name: str, done: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from cmbagent_otel.query import words
 from cmbagent_otel.web import looks
+from cmbagent_otel.web.bundle import name_of
 
 _environment = Environment(
     loader=PackageLoader("cmbagent_otel.web", "templates"),
@@ -37,6 +38,10 @@ class Links:
     def static(self, name: str) -> str:
         """A file of ours."""
         return f"{self.root}/static/{name}"
+
+    def script(self, entry: str) -> str:
+        """A module of ours with all that it needs."""
+        return f"{self.root}/scripts/{name_of(entry)}"
 
     def runs(self, query: str = "") -> str:
         """The list of runs."""

@@ -67,7 +67,7 @@ def test_installed_wheel_serves_every_page_and_asset(
             answer = client.get(path, follow_redirects=True)
             assert answer.status_code == 200, path
         page = client.get("/runs/last", follow_redirects=True).text
-        assets = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page))
-        assert len(assets) > 15
+        assets = set(re.findall(r'(?:href|src)="(/(?:static|scripts)/[^"]+)"', page))
+        assert {asset.rpartition(".")[2] for asset in assets} == {"css", "js", "svg"}
         for asset in assets:
             assert client.get(asset).status_code == 200, asset

@@ -182,7 +182,7 @@ class View {
     if (badge.textContent !== label) badge.textContent = label;
     badge.className = `live ${look}`;
     const news = byId("news");
-    const said = this.connection.message || (head.open && server.urls && head.news_ms ? `Last news ${duration(Math.floor(silent))} ago` : "");
+    const said = this.connection.message || (head.open && server.urls && head.news_ms ? (silent < 1 ? "Last news just now" : `Last news ${duration(Math.floor(silent))} ago`) : "");
     news.textContent = [said, head.hidden && `${head.hidden} spans of libraries not drawn`, head.dangling && `${head.dangling} edges to nodes that are not here`, picture.note].filter(Boolean).join(" · ");
     news.classList.toggle("amber", Boolean(this.connection.message));
   }
