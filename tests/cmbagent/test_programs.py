@@ -225,6 +225,39 @@ def test_cmbagents_graph_reader_gets_phases_and_steps_in_order(study: Engine) ->
     ]
 
 
+def test_cmbagents_history_reader_gets_every_call_once_and_closed(study: Engine, traced: Ran) -> None:
+    history = "FROM step_events WHERE event_subtype <> 'start' AND event_type NOT IN ('node_started', 'node_completed')"
+    assert rows(study, f"SELECT COUNT(*) - COUNT(DISTINCT execution_order), MIN(status) {history}") == [
+        (0, "completed")
+    ]
+    assert rows(study, f"SELECT COUNT(*) {history} AND event_type = 'llm_call'") == [(len(traced.asked),)]
+    assert rows(study, f"SELECT COUNT(*) {history} AND event_type = 'tool_call'") == [(11,)]
+    outside = "node_id NOT IN (SELECT id FROM dag_steps)"
+    assert rows(study, f"SELECT COUNT(*) {history} AND {outside}") == [(0,)]
+
+
+def test_cmbagents_summary_of_nodes_adds_up_to_what_was_billed(study: Engine, traced: Ran) -> None:
+    tokens, cost = "SUM(json_extract(meta, '$.tokens'))", "SUM(json_extract(meta, '$.cost_usd'))"
+    ((total, spent),) = rows(study, f"SELECT {tokens}, {cost} FROM step_events")
+    assert total == sum(traced.billed)
+    ((recorded,),) = rows(study, "SELECT SUM(cost_usd) FROM cost_records")
+    assert spent == pytest.approx(float(recorded), abs=1e-4)
+    redo = (
+        f"SELECT {tokens} > 0 FROM step_events WHERE node_id = (SELECT id FROM dag_steps WHERE agent = 'branch_redo_1')"
+    )
+    assert rows(study, redo) == [(1,)]
+
+
+def test_cmbagents_cost_reader_gets_agents_models_and_steps(study: Engine) -> None:
+    by_step = (
+        "SELECT s.step_number, COUNT(*) FROM cost_records c LEFT JOIN workflow_steps s ON s.id = c.step_id GROUP BY 1"
+    )
+    assert dict(rows(study, f"{by_step} ORDER BY 1")) == {None: 16, 1: 7, 2: 3}
+    models = rows(study, "SELECT DISTINCT model FROM cost_records ORDER BY 1")
+    assert models == [("gpt-4.1-2025-04-14",), ("o3-mini-2025-01-31",)]
+    assert rows(study, "SELECT COUNT(*) FROM cost_records WHERE agent_name IS NULL") == [(0,)]
+
+
 # -- another process, another day ------------------------------------------------------------------------------
 
 
