@@ -23,8 +23,10 @@ _BROKEN = {
          GROUP BY parent_node_id, run_id
         HAVING MIN(order_index) <> 0 OR MAX(order_index) <> COUNT(*) - 1 OR COUNT(DISTINCT order_index) <> COUNT(*)
     """,
+    # A redo of another day stands in the tree of its own trace.
     "a redo has another place than its source": """
-        SELECT r.node_id FROM redo_chain r JOIN dag_nodes n ON n.id = r.node_id JOIN dag_nodes s ON s.id = r.step_id
+        SELECT r.node_id FROM redo_chain r JOIN dag_nodes n ON n.id = r.node_id
+          JOIN dag_nodes s ON s.id = r.step_id AND s.trace_id = n.trace_id
          WHERE n.order_index <> s.order_index OR n.depth <> s.depth
             OR COALESCE(n.parent_node_id, '') <> COALESCE(s.parent_node_id, '')
     """,
