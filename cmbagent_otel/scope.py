@@ -218,6 +218,15 @@ def use_provider(provider: TracerProvider) -> None:
         _process.tracer = provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
 
 
+def is_our_destination(other: object) -> bool:
+    """Whether spans of the tracer or span ``other`` go where ours go."""
+    ours = getattr(tracer(), "span_processor", None)
+    return ours is not None and ours in (
+        getattr(other, "span_processor", None),
+        getattr(other, "_span_processor", None),
+    )
+
+
 def tracer() -> Tracer:
     """The tracer of our spans."""
     found = _process.tracer
