@@ -86,6 +86,21 @@ def test_back_goes_to_what_was_chosen_before(live_viewer: str, open_page: Open) 
     expect(page.locator("#drawer h2")).to_contain_text("Simulate maps")
 
 
+def test_enter_opens_what_has_the_focus(live_viewer: str, open_page: Open) -> None:
+    page = open_page(f"{live_viewer}/runs/last?node=step_5")
+    page.locator("#drawer").get_by_role("link", name="Attempt 2").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#drawer [aria-current=true]")).to_contain_text("Attempt 2")
+    for key in ("Enter", " "):
+        card = page.locator(".card", has_text="Covariance" if key == "Enter" else "Simulate maps")
+        card.focus()
+        page.keyboard.press(key)
+        expect(card).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Tree").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".tree-view")).to_be_visible()
+
+
 def test_view_heat_time_and_help_have_keys(live_viewer: str, open_page: Open) -> None:
     page = open_page(f"{live_viewer}/runs/last?node=step_6")
     page.keyboard.press("t")

@@ -10,6 +10,8 @@ export function listen(actions) {
       return;
     }
     if (event.target.closest("dialog")) return;
+    // Links and buttons have these keys already; a card is a button by its role alone.
+    if ((event.key === "Enter" || event.key === " ") && !event.target.matches("[role=button]")) return;
     // Arrows move inside a text that can be scrolled, and from tab to tab.
     if (event.key.startsWith("Arrow") && event.target.closest("pre, [role=tablist], .grip")) return;
     const name = event.shiftKey && event.key.startsWith("Arrow") ? `Shift+${event.key}` : event.key;

@@ -1,6 +1,7 @@
 // The page of a run: one choice and one state, shared by the map, the timeline, the tree, the drawer and the address.
 
 import * as address from "./address.js";
+import { commands } from "./commands.js";
 import { byId, h } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { filterBar, filtering, rowMatches } from "./filters.js";
@@ -13,10 +14,10 @@ import { Model } from "./model.js";
 import { rowsOf } from "./rows.js";
 import { Search } from "./search.js";
 import { source } from "./source.js";
+import { badgeOf, newsOf } from "./status.js";
 import { summary, tabTitle } from "./summary.js";
 import { Timeline } from "./timeline.js";
 import { Tree } from "./tree.js";
-import { duration } from "./words.js";
 
 const picture = JSON.parse(byId("picture").textContent);
 const server = source(picture);
@@ -33,7 +34,7 @@ class View {
     this.timeline = new Timeline(this);
     this.tree = new Tree(this);
     this.drawer = new Drawer(byId("drawer"), this, (node, signal) => server.part(node, signal));
-    this.connection = { state: "" };
+    this.connection = { state: server.urls ? "" : "file" };
   }
 
   /** Where a reader who asked for nothing looks first: at what runs, else at what failed last, else at the run. */
@@ -167,23 +168,14 @@ class View {
     for (const part of this.extras) part.hidden = tree;
   }
 
-  /** Live, polling, ended: what the reader may rely on. */
+  /** The badge and the news below: what the reader may rely on. */
   status() {
-    const { head } = this.model;
     const badge = byId("live");
-    const silent = head.open && head.news_ms && server.urls ? (Date.now() + this.model.skew - head.news_ms) / 1000 : 0;
-    let [text, look] = [head.status, head.look];
-    if (head.open && head.look === "stale") [text, look] = [`No news for ${duration(Math.max(60, Math.floor(silent / 60) * 60))}`, "amber"];
-    else if (head.open && this.connection.state === "live") [text, look] = [this.state.follow ? "Following" : "Live", "on"];
-    else if (head.open && this.connection.state === "polling") [text, look] = ["Polling", "on"];
-    else if (head.open && this.connection.state === "reconnecting") [text, look] = ["Reconnecting", "amber"];
-    else if (head.open && this.connection.state === "problem") [text, look] = ["Not up to date", "amber"];
-    const label = text.charAt(0).toUpperCase() + text.slice(1);
+    const { label, look } = badgeOf(this.model, this.connection, Boolean(this.state.follow));
     if (badge.textContent !== label) badge.textContent = label;
     badge.className = `live ${look}`;
     const news = byId("news");
-    const said = this.connection.message || (head.open && server.urls && head.news_ms ? (silent < 1 ? "Last news just now" : `Last news ${duration(Math.floor(silent))} ago`) : "");
-    news.textContent = [said, head.hidden && `${head.hidden} spans of libraries not drawn`, head.dangling && `${head.dangling} edges to nodes that are not here`, picture.note].filter(Boolean).join(" · ");
+    news.textContent = [newsOf(this.model, this.connection), picture.note].filter(Boolean).join(" · ");
     news.classList.toggle("amber", Boolean(this.connection.message));
   }
 
@@ -209,7 +201,6 @@ class View {
     byId("help").hidden = false;
     byId("help").addEventListener("click", openHelp);
     this.toolbar();
-    this.map.main = this.main;
     this.main.classList.toggle("flow", this.map.flowing);
     this.timeline.grow(this.rows().length + 12);
     this.map.lay();
@@ -219,7 +210,7 @@ class View {
     this.reveal(this.selected);
     this.drawer.show(this.selected);
     this.search = new Search((text) => server.search(text), this);
-    this.keys();
+    listen(commands(this));
     this.listen();
     this.status();
   }
@@ -284,105 +275,6 @@ class View {
     if (last && last[0] !== this.selected) this.select(last[0], { from: "follow", step: false });
   }
 
-  walk(by) {
-    const rows = this.current.filter((row) => row.kind !== "wait");
-    const at = rows.findIndex((row) => row.id === this.selected);
-    const next = rows[Math.min(rows.length - 1, Math.max(0, at + by))];
-    if (next) this.select(next.id, { from: "keys", step: false });
-  }
-
-  failure(by) {
-    const failed = this.model.failures();
-    if (!failed.length) return;
-    const at = failed.indexOf(this.selected);
-    if (at >= 0) {
-      this.select(failed[(at + by + failed.length) % failed.length]);
-      return;
-    }
-    // Not on one: the next from here, in the order of the run.
-    const card = this.model.cardOf.get(this.selected);
-    const place = this.model.order.indexOf(card ?? this.selected);
-    const after = failed.filter((id) => this.model.order.indexOf(this.model.cardOf.get(id)) >= place);
-    this.select(by > 0 ? (after[0] ?? failed[0]) : (failed[failed.length - after.length - 1] ?? failed.at(-1)));
-  }
-
-  otherAttempt() {
-    const card = this.model.cards[this.model.cardOf.get(this.selected)];
-    if (!card) return;
-    const attempts = this.model.attempts(card);
-    if (attempts.length > 1) this.select(attempts[(attempts.indexOf(card) + 1) % attempts.length].id);
-  }
-
-  /** The stretch of time of the chosen step with some room, or all of it again. */
-  zoomTime() {
-    const item = this.model.cards[this.model.cardOf.get(this.selected)] ?? this.model.item(this.selected);
-    const seconds = item && this.model.seconds(item);
-    if (this.state.t || seconds === null || seconds === undefined) this.update({ t: "" });
-    else this.update({ t: `${Math.max(0, item.t0 - seconds * 0.05).toFixed(2)}..${(item.t0 + seconds * 1.05).toFixed(2)}` });
-  }
-
-  compare() {
-    byId("drawer").querySelector("[data-compare]")?.click();
-  }
-
-  keys() {
-    const { state } = this;
-    listen({
-      "/": () => this.search.input.focus(),
-      j: () => this.walk(1),
-      ArrowDown: () => this.walk(1),
-      k: () => this.walk(-1),
-      ArrowUp: () => this.walk(-1),
-      ArrowRight: () => this.expand(true),
-      ArrowLeft: () => this.expand(false),
-      "Shift+ArrowLeft": () => {
-        this.state.open.clear();
-        this.update({});
-      },
-      e: () => this.failure(1),
-      E: () => this.failure(-1),
-      r: () => this.otherAttempt(),
-      c: () => this.compare(),
-      n: () => this.search.step(1),
-      N: () => this.search.step(-1),
-      l: () => {
-        this.state.follow = this.state.follow ? "" : "1";
-        address.write(this.state);
-        this.status();
-        if (this.state.follow) this.follow();
-      },
-      t: () => this.update({ view: this.state.view === "tree" ? "map" : "tree" }),
-      z: () => this.zoomTime(),
-      f: () => this.map.fit(),
-      "+": () => this.map.zoom(1.25),
-      "=": () => this.map.zoom(1.25),
-      "-": () => this.map.zoom(0.8),
-      h: () => this.update({ heat: this.state.heat ? "" : "cost" }),
-      o: () => this.update({ old: this.state.old ? "" : "hide" }),
-      y: () => navigator.clipboard?.writeText(location.href),
-      "?": openHelp,
-      Enter: (event) => event.target.dataset.id && this.select(event.target.dataset.id, { from: "map" }),
-      Escape: () => this.back(),
-    });
-    void state;
-  }
-
-  expand(open) {
-    const card = this.model.cardOf.get(this.selected);
-    if (!card) return;
-    if (open && !this.state.open.has(card)) this.toggle(card);
-    else if (!open && this.state.open.has(card)) {
-      if (this.selected !== card) this.select(card, { step: false }).then(() => this.toggle(card));
-      else this.toggle(card);
-    }
-  }
-
-  back() {
-    if (this.hits) this.search.clear();
-    else if (filtering(this.state)) this.update({ agent: "", status: "", kind: "", min: "", dollars: "", others: "" });
-    else if (this.state.t) this.update({ t: "" });
-    else this.select(this.model.cardOf.get(this.selected) ?? this.model.order[0]);
-  }
 }
 
 new View().begin();
