@@ -28,6 +28,7 @@ import psycopg
 from opentelemetry.exporter.otlp.proto.common._internal import _encode_attributes
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from psycopg import sql
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -39,7 +40,7 @@ from cmbagent_otel.store.migrate import upgrade  # noqa: E402
 from cmbagent_otel.store.writer import Writer  # noqa: E402
 from tests import postgresql  # noqa: E402
 from tests.stack.environments import python_with  # noqa: E402
-from tests.stack.processes import Sink, free_port, is_up  # noqa: E402
+from tests.stack.processes import Collector, Sink, free_port, is_up  # noqa: E402
 
 SPANS_IN_REQUEST = 512
 SPANS_IN_RUN = 64
@@ -169,8 +170,30 @@ def measure_sink(url: str, bodies: Sequence[bytes], folder: Path, connections: i
 
 
 def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU of a process and of all that it started."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has just ended, and is counted by its parent
+        return 0
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_cpu_seconds(int(child)) for child in children)
+
+
+def measure_collector(bodies: Sequence[bytes], url: str, folder: Path) -> Rate:
+    """The rate of the Collector, with its queue on disk, until the last span is in the sink's database."""
+    sink = Sink(folder, url)
+    collector = Collector(folder, sink=sink.url, overrides=["service::pipelines::traces::exporters: [otlp_http/sink]"])
+    sink.start()
+    collector.start()
+    began, began_cpu = time.perf_counter(), _cpu_seconds(collector.pid)
+    _post_all(collector.endpoint, bodies, 2, [])
+    spans = len(bodies) * SPANS_IN_REQUEST
+    _wait_for_rows(url, "dag_nodes", spans)
+    rate = Rate(spans / (time.perf_counter() - began), spans / (_cpu_seconds(collector.pid) - began_cpu))
+    collector.stop()
+    sink.stop()
+    return rate
 
 
 def _post_all(base: str, bodies: Sequence[bytes], connections: int, seconds: list[float]) -> None:
@@ -227,9 +250,7 @@ def measure_phoenix(url: str, bodies: Sequence[bytes], folder: Path) -> Rate:
             time.sleep(0.2)
         began, began_cpu = time.perf_counter(), _cpu_seconds(server.pid)
         _post_all(f"http://127.0.0.1:{port}", bodies, 2, [])
-        with psycopg.connect(url, autocommit=True) as connection:
-            while _phoenix_rows(connection) < len(bodies) * SPANS_IN_REQUEST:
-                time.sleep(0.05)
+        _wait_for_rows(url, "spans", len(bodies) * SPANS_IN_REQUEST)
         spans = len(bodies) * SPANS_IN_REQUEST
         return Rate(spans / (time.perf_counter() - began), spans / (_cpu_seconds(server.pid) - began_cpu))
     finally:
@@ -237,9 +258,11 @@ def measure_phoenix(url: str, bodies: Sequence[bytes], folder: Path) -> Rate:
         server.wait()
 
 
-def _phoenix_rows(connection: psycopg.Connection[tuple[int]]) -> int:
-    row = connection.execute("SELECT count(*) FROM spans").fetchone()
-    return 0 if row is None else row[0]
+def _wait_for_rows(url: str, table: str, count: int) -> None:
+    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+    with psycopg.connect(url, autocommit=True) as connection:
+        while (connection.execute(query).fetchone() or (0,))[0] < count:
+            time.sleep(0.05)
 
 
 def _on_one_core() -> None:
@@ -249,11 +272,20 @@ def _on_one_core() -> None:
 # -- the run -------------------------------------------------------------------------------------------------
 
 
+class MeasuredServer(postgresql.OwnServer):
+    """A PostgreSQL whose process is known."""
+
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._process.pid
+
+
 @contextmanager
-def durable_postgresql() -> Iterator[postgresql.OwnServer]:
+def durable_postgresql() -> Iterator[MeasuredServer]:
     """A PostgreSQL whose commits last."""
     postgresql.SERVER_OPTIONS.update(fsync="on", synchronous_commit="on", full_page_writes="on", autovacuum="on")
-    server = postgresql.start_own_server()
+    server = MeasuredServer(postgresql.installations()[0])
     try:
         yield server
     finally:
@@ -275,7 +307,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100, help="of 512 spans, for sink and writer")
     parser.add_argument("--phoenix-requests", type=int, default=4, help="of 512 spans")
     parser.add_argument("--connections", type=int, default=8, help="requests under way at the same time")
-    parser.add_argument("--no-phoenix", action="store_true")
+    parser.add_argument("--no-phoenix", action="store_true", help="it takes minutes to install, once")
+    parser.add_argument("--collector", action="store_true", help="measure the Collector too (needs Go)")
     parser.add_argument("--writer", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.writer:
@@ -286,13 +319,18 @@ def main() -> None:
         folder = Path(name)
         writer = measure_writer(migrated(server), bodies)
         print(f"writer alone           {writer}")
+        server_cpu = _cpu_seconds(server.pid)
         sink, _, memory = measure_sink(migrated(server), bodies, folder, asked.connections)
+        server_rate = len(bodies) * SPANS_IN_REQUEST / (_cpu_seconds(server.pid) - server_cpu)
         shares = f"{sink.wall / writer.wall:.2f} and {sink.cpu / writer.cpu:.2f}"
         print(f"sink                   {sink}   {shares} of the writer (asked: 0.7)")
+        print(f"its PostgreSQL                          {server_rate:8.0f} spans/CPU s")
         print(f"sink, memory at its peak {memory:6.0f} MiB (asked: 250)")
         _, seconds, _ = measure_sink(migrated(server), bodies, folder, 1)
         median, p99 = statistics.median(seconds) * 1e3, statistics.quantiles(seconds, n=100)[98] * 1e3
         print(f"a request of 512 spans   {median:6.0f} ms median, {p99:.0f} ms p99, one at a time (asked: 250)")
+        if asked.collector:
+            print(f"Collector before it    {measure_collector(bodies, migrated(server), folder)}")
         if not asked.no_phoenix:
             phoenix = measure_phoenix(server.create_database(), bodies[: asked.phoenix_requests], folder)
             shares = f"{sink.wall / phoenix.wall:.0f} and {sink.cpu / phoenix.cpu:.0f}"
