@@ -2,6 +2,8 @@
 
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
+CI += test-browser
+
 .PHONY: browser-ready
 browser-ready: $(READY)
 	@test -n "$(CHROMIUM)" || { \

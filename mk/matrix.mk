@@ -22,6 +22,8 @@ $(MATRIX:%=test-%): test-%: .venv-%/.ready
 .PHONY: test-matrix
 test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.14, CMBAgent's fork, and 1.x
 
+CI += test-matrix-ci
+
 .PHONY: test-matrix-ci
 test-matrix-ci: $(MATRIX_CI:%=test-%)
 

@@ -1,5 +1,7 @@
 # The stack of a team on this machine, without containers: Jaeger, the Collector, PostgreSQL and the sink.
 
+CI += test-stack
+
 .PHONY: stack
 stack: $(READY) ## start Jaeger, the Collector, PostgreSQL and the sink here; print their addresses
 	@$(BIN)/python -m tests.stack up
