@@ -13,7 +13,7 @@ stack-stop: $(READY) ## end what `make stack` started
 .PHONY: test-stack
 test-stack: $(READY) ## run the demo through the real Collector to Jaeger and the sink, faults included (needs Go)
 	@command -v go >/dev/null || { echo "no Go toolchain here, so no Collector and no Jaeger: test-stack is not run" >&2; exit 0; }; \
-	  $(BIN)/python -m pytest tests/stack -o addopts= $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest tests/stack $(PYTEST_ARGS)
 
 .PHONY: bench-sink
 bench-sink: $(READY) ## measure the sink against its own writer and Arize Phoenix
