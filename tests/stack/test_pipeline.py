@@ -5,11 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common._internal import _encode_attributes
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy import select
 
 from cmbagent_otel import semconv, settings
@@ -236,6 +241,40 @@ def test_the_collector_warns_of_nothing_in_its_configuration(collector: Collecto
     said = collector.log.read_text()
     assert "deprecat" not in said.lower()
     assert [line for line in said.splitlines() if "\twarn\t" in line or "\terror\t" in line] == []
+
+
+SECRET = "sk-" + "abcdefgh" * 4
+
+
+def test_secrets_are_masked_token_counts_are_not_and_only_our_log_records_pass(tmp_path: Path) -> None:
+    attributes: dict[str, Any] = {
+        semconv.USAGE_INPUT_TOKENS: 1200,
+        "some.token": "x",
+        "openai.api_key": "x",
+        "http.request.header.authorization": "x",
+        "said": f"the key is {SECRET}",
+        "plain": "kept",
+    }
+    masked = {**attributes, **dict.fromkeys(attributes.keys() - {semconv.USAGE_INPUT_TOKENS, "plain"}, "****")}
+    masked["said"] = "the key is ****"
+    encoded = _encode_attributes(attributes)
+    traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+    traces.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, attributes=encoded)
+    records = logs.resource_logs.add().scope_logs.add().log_records
+    for name in ("gen_ai.client.inference.operation.details", "", semconv.LOG_SPAN_START, semconv.LOG_HEARTBEAT):
+        records.add(event_name=name, time_unix_nano=1, attributes=encoded)
+    with OtlpReceiver() as sink:
+        only_the_sink = "service::pipelines::traces::exporters: [otlp_http/sink]"
+        collector = Collector(tmp_path, sink=sink.endpoint, overrides=[only_the_sink])
+        collector.start()
+        for path, request in (("traces", traces), ("logs", logs)):
+            body, headers = request.SerializeToString(), {"content-type": "application/x-protobuf"}
+            urllib.request.urlopen(urllib.request.Request(f"{collector.endpoint}/v1/{path}", body, headers)).close()
+        collector.stop()
+        assert [record.event_name for record in sink.log_records] == [semconv.LOG_SPAN_START, semconv.LOG_HEARTBEAT]
+        expected = {pair.key: pair.value for pair in _encode_attributes(masked)}
+        for passed in [span.attributes for span in sink.spans] + [record.attributes for record in sink.log_records]:
+            assert {pair.key: pair.value for pair in passed} == expected
 
 
 def test_the_collector_has_just_the_components_that_the_configurations_use() -> None:
