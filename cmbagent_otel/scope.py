@@ -28,6 +28,7 @@ from opentelemetry.trace import (
     Tracer,
     TracerProvider,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel.semconv import NodeKind
@@ -100,7 +101,18 @@ class Place(Protocol):
 class Scope:
     """What the context says of the innermost node of ours."""
 
-    __slots__ = ("_siblings", "extra", "has_children", "in_agent", "kind", "max_redos", "place", "run_id", "session_id")
+    __slots__ = (
+        "_siblings",
+        "extra",
+        "has_children",
+        "in_agent",
+        "kind",
+        "max_redos",
+        "place",
+        "recorded",
+        "run_id",
+        "session_id",
+    )
 
     def __init__(
         self,
@@ -123,6 +135,8 @@ class Scope:
         """What an instrumentor keeps for the spans below, such as the state of a chat."""
         self.place: Place | None = None
         """Asked by the agent turns below, down to the next phase, where they belong."""
+        self.recorded = True
+        """False where nothing below is recorded either: hooks need not look."""
         self.has_children = False
         """A span of ours has begun here."""
         self._siblings: Siblings | None = None
@@ -195,6 +209,8 @@ class _Process:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.tracer: Tracer | None = None
+        self.all_or_nothing = False
+        """Under a span that is not sampled, none is."""
         self.resolver: Callable[[], None] | None = None
         self.ambient: Context | None = None
         self.implicit: Callable[[], Context | None] | None = None
@@ -215,7 +231,7 @@ def use_provider(provider: TracerProvider) -> None:
     """Take the tracer of our spans from ``provider``, not from the global one."""
     with _process.lock:
         _process.resolver = None
-        _process.tracer = provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
+        _take(provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL))
 
 
 def is_our_destination(other: object) -> bool:
@@ -236,8 +252,14 @@ def tracer() -> Tracer:
             if resolver is not None:
                 resolver()
             found = trace.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
-            _process.tracer = found
+            _take(found)
     return found
+
+
+def _take(found: Tracer) -> None:
+    _process.tracer = found
+    under_unsampled = getattr(getattr(found, "sampler", None), "_local_parent_not_sampled", None)
+    _process.all_or_nothing = under_unsampled is not None and (under_unsampled.get_description() == "AlwaysOffSampler")
 
 
 def set_ambient(context: Context | None, *, implicit: Callable[[], Context | None] | None = None) -> None:
@@ -256,7 +278,7 @@ def reset() -> None:
 
 def scope_of(context: Context | None = None) -> Scope | None:
     """The scope that ``context``, or else the current one, carries."""
-    found = context_api.get_value(_SCOPE_KEY, context)
+    found = (context if context is not None else context_api.get_current()).get(_SCOPE_KEY)
     return found if isinstance(found, Scope) else None
 
 
@@ -351,7 +373,9 @@ def start(
     )
     if scope is not None and node_kind not in (NodeKind.WORKFLOW, NodeKind.PHASE):
         own.place = scope.place
-    return Node(span, with_scope(trace.set_span_in_context(span, context), own), own)
+    own.recorded = span.is_recording() or not _process.all_or_nothing
+    # One copy of the context, where the two setters of the API would make four.
+    return Node(span, Context({**context, _SPAN_KEY: span, _SCOPE_KEY: own}), own)
 
 
 def _placed(

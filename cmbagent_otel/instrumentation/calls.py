@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 from opentelemetry import context as context_api
 
 from cmbagent_otel.instrumentation.health import fault
-from cmbagent_otel.scope import Node
+from cmbagent_otel.scope import Node, scope_of
 
 _SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils does
 _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
+_get_current = context_api.get_current
 
 
 class Switch:
@@ -50,8 +51,11 @@ Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[st
 
 
 def suppressed() -> bool:
-    """Whether OpenTelemetry's context asks for no instrumentation here."""
-    current = context_api.get_current()
+    """Whether nothing is recorded here: the context asks for no instrumentation, or what is around is not sampled."""
+    current = _get_current()
+    scope = scope_of(current)
+    if scope is not None and not scope.recorded:
+        return True
     return bool(current.get(_SUPPRESS_KEY) or current.get(_LEGACY_SUPPRESS_KEY))
 
 

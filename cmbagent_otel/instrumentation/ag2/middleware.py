@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -17,6 +16,7 @@ from cmbagent_otel.instrumentation.ag2.network import turn_ended
 from cmbagent_otel.instrumentation.health import fault
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+from cmbagent_otel.spans.chance import new_uuid
 
 _Next: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 _LONGEST_NAME = 256
@@ -235,9 +235,8 @@ def _end(node: Node, error: BaseException | None) -> None:
 def _message(node: Node, sender: str, recipient: str | None, role: str, text: str) -> None:
     if not node.span.is_recording():
         return
-    digits = os.urandom(16).hex()
     attributes = {
-        semconv.EVENT_ID: f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}",
+        semconv.EVENT_ID: new_uuid(),
         semconv.MESSAGE_SENDER: sender,
         semconv.MESSAGE_ROLE: role,
     }

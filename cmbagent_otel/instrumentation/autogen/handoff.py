@@ -13,9 +13,9 @@ from typing import Any
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
-from cmbagent_otel.instrumentation.autogen.message import event_id
 from cmbagent_otel.instrumentation.autogen.state import Chat, chat_of
 from cmbagent_otel.semconv import HandoffKind, NodeKind
+from cmbagent_otel.spans.chance import new_uuid
 
 
 def state_handoff(chat: Chat, agent: Any, attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -25,10 +25,11 @@ def state_handoff(chat: Chat, agent: Any, attributes: dict[str, Any]) -> dict[st
     if kind is None or source is None or source.agent is agent:
         return None
     attributes[semconv.HANDOFF_KIND] = kind
-    if source.node_id is not None:
-        attributes[semconv.HANDOFF_FROM] = source.node_id
+    source_id = scopes.id_of(source.span_context)
+    if source_id is not None:
+        attributes[semconv.HANDOFF_FROM] = source_id
     return {
-        semconv.EVENT_ID: event_id(),
+        semconv.EVENT_ID: new_uuid(),
         semconv.HANDOFF_SOURCE_AGENT: source.name,
         semconv.HANDOFF_TARGET_AGENT: name_of(agent),
         semconv.HANDOFF_KIND: kind,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen.kinds import USER, kind_of, name_of
 from cmbagent_otel.instrumentation.autogen.state import chat_within
 from cmbagent_otel.semconv import NodeKind
+from cmbagent_otel.spans.chance import new_uuid
 
 _TEXTS = frozenset({"content", "arguments", "result"})
 _LONGEST_NAME = 256
@@ -49,7 +49,7 @@ def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
     if not span.is_recording():
         return
     attributes = {
-        semconv.EVENT_ID: event_id(),
+        semconv.EVENT_ID: new_uuid(),
         semconv.MESSAGE_SENDER: name_of(sender),
         semconv.MESSAGE_ROLE: _role(message, "user" if kind_of(sender) is USER else "assistant"),
     }
@@ -57,12 +57,6 @@ def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
         attributes[semconv.MESSAGE_RECIPIENT] = name_of(recipient)
     text = plain_text(message) if content.is_recorded() else None
     content.capture_event(span, semconv.MESSAGE_EVENT, attributes, semconv.MESSAGE_CONTENT, text)
-
-
-def event_id() -> str:
-    """A new random UUID, not from the program's own random numbers, which may be seeded."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _role(message: Any, default: str) -> str:

@@ -103,7 +103,7 @@ def begin_model(
     original: Callable[..., Any], wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ModelCall | None:
     """A logical call; the entry of the ``config_list`` that is asked first names model and vendor."""
-    scope = scopes.enclosing()[1]
+    context, scope = scopes.enclosing()
     if is_own_super(scope, NodeKind.LLM, wrapper):
         return None
     chat = chat_of(scope)
@@ -127,7 +127,15 @@ def begin_model(
     if kwargs.get("stream", entry.get("stream")):
         attributes[semconv.REQUEST_STREAM] = True
     _server(wrapper, attributes)
-    node = scopes.start(f"{Operation.CHAT} {model}", NodeType.LLM, NodeKind.LLM, attributes, kind=SpanKind.CLIENT)
+    node = scopes.start(
+        f"{Operation.CHAT} {model}",
+        NodeType.LLM,
+        NodeKind.LLM,
+        attributes,
+        kind=SpanKind.CLIENT,
+        context=context,
+        scope=scope,
+    )
     call = ModelCall(node, wrapper, chat)
     if content.is_recorded():
         _capture_input(node, chat, agent, kwargs.get("messages") or ())

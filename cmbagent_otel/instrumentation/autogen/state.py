@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.scope import Node, Scope
@@ -24,7 +25,7 @@ class Turn(NamedTuple):
 
     agent: Any
     name: str
-    node_id: str | None
+    span_context: SpanContext
     context: Context
     """In which what the turn caused later begins."""
     scope: Scope

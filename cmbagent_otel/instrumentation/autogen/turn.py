@@ -37,7 +37,7 @@ class TurnCall(ChatCall):
         if result is None:
             self.came_to_nothing = self.has_parent
             return
-        turn = Turn(agent, name, node.id, node.context, node.scope)
+        turn = Turn(agent, name, node.span_context, node.context, node.scope)
         chat.last_turn = turn
         if isinstance(result, Mapping):
             asked = [call.get("id") for call in result.get("tool_calls") or ()]
@@ -65,7 +65,7 @@ def _is_all_ag2(agent: Any) -> bool:
 
 def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """A turn; of a manager the group chat that it runs, of a group's tool executor nothing but what it says."""
-    scope = scopes.enclosing()[1]
+    context, scope = scopes.enclosing()
     chat = chat_within(scope)
     kind = kind_of(agent)
     sender = args[1] if len(args) > 1 else kwargs.get("sender")
@@ -89,6 +89,8 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         NodeType.SUB_AGENT if scope is not None and scope.in_agent else NodeType.AGENT,
         NodeKind.AGENT,
         attributes,
+        context=context,
+        scope=scope,
     )
     call = TurnCall(node, agent, chat, sender, has_parent=scope is not None)
     if handoff is not None:
