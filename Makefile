@@ -13,7 +13,7 @@ CODE := $(wildcard cmbagent_otel collector tests examples benchmarks docs)
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(READY) ## make .venv with all that the other targets need (PYTHON=python3.12 chooses another Python)

@@ -28,6 +28,7 @@ from cmbagent_otel.testing import ScriptedModelServer, by_agent
 
 LIVE_MODEL = "gpt-4.1-mini"
 COMMAND = Path(sys.executable).with_name("cmbagent-otel")
+TYPED = "cmbagent-otel" if shutil.which("cmbagent-otel") else os.path.relpath(COMMAND)
 NEXT = {
     "runs": "all runs of this database",
     "diff last:2": "what the redo of step 2 did differently",
@@ -86,8 +87,7 @@ def main() -> None:
 
 def show() -> None:
     """Show the run as ``cmbagent-otel show last`` does, and say what to type next."""
-    command = "cmbagent-otel" if shutil.which("cmbagent-otel") else os.path.relpath(COMMAND)
-    print(f"\n$ {command} show last", flush=True)
+    print(f"\n$ {TYPED} show last", flush=True)
     try:
         command_line(["show", "last"], standalone_mode=False)
     except otel.CmbagentOtelError as error:
@@ -95,7 +95,7 @@ def show() -> None:
     database = make_url(load().resolved_database_url).render_as_string(hide_password=True)
     print(f"\nThe run is in {database}. Next:\n")
     for arguments, meaning in NEXT.items():
-        print(f"  {command} {arguments:<28}{meaning}")
+        print(f"  {TYPED} {arguments:<28}{meaning}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,13 @@ COMMAND = Path(sys.executable).with_name("cmbagent-otel")
 class Reader:
     """Someone with a shell, a database and no key."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, **variables: str) -> None:
         self._folder = folder
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")},
             "CMBAGENT_OTEL_DATABASE_URL": database_url,
             "XDG_STATE_HOME": str(folder / "state"),
+            **variables,
         }
 
     def types(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -84,6 +85,13 @@ def test_the_demo_counts_the_tokens_that_the_model_bills_untraced(tmp_path: Path
     totals = reader.shows_last()["run"]["totals"]
     counted = [totals["llm_calls"], totals["input_tokens"], totals["output_tokens"]]
     assert counted == json.loads(untraced.stdout.splitlines()[-1])
+
+
+def test_what_the_demo_says_to_type_next_works_as_typed(tmp_path: Path, migrated_sqlite_url: str) -> None:
+    reader = Reader(tmp_path, migrated_sqlite_url, PATH="/usr/bin:/bin")
+    said = reader.types(sys.executable, EXAMPLES / "demo.py")
+    (typed,) = [line.removeprefix("$ ") for line in said.stdout.splitlines() if line.startswith("$ ")]
+    assert "step 2" in reader.types("sh", "-c", typed).stdout
 
 
 def test_the_live_demo_names_the_key_that_it_needs(tmp_path: Path, sqlite_url: str) -> None:
