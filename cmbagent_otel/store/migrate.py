@@ -6,20 +6,27 @@ Other migrations in the same database, such as CMBAgent's, are not seen and not 
 from __future__ import annotations
 
 import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from cmbagent_otel.errors import SchemaOutOfDateError, StoreError
+from cmbagent_otel.store import adopt
 from cmbagent_otel.store.engine import UPGRADE_ADVICE, translate
 from cmbagent_otel.store.locks import lock_schema
 from cmbagent_otel.store.schema import metadata
+from cmbagent_otel.store.verify import VERIFICATION
+
+logger = logging.getLogger(__name__)
 
 VERSION_TABLE = "cmbagent_otel_version"
 
@@ -39,7 +46,14 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         StoreUnavailableError: the database can't be reached.
         StoreError: it refuses; nothing has changed.
     """
+    _copy_sqlite(engine)
+    if engine.dialect.name == "postgresql":
+        with _translated():
+            adopt.adopt_in_steps(engine)
     _migrate(engine, lambda config: command.upgrade(config, revision))
+    with _translated(), engine.begin() as connection:
+        lock_schema(connection)
+        adopt.adopt(connection)  # what was dropped since the revision was reached
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -48,7 +62,26 @@ def downgrade(engine: Engine, revision: str) -> None:
     Raises:
         As :func:`upgrade`.
     """
+    if current(engine) is not None:
+        _copy_sqlite(engine, always=True)
     _migrate(engine, lambda config: command.downgrade(config, revision))
+
+
+def _copy_sqlite(engine: Engine, *, always: bool = False) -> None:
+    """Copy an SQLite file that holds anything before its tables change, beside it, and say so."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path == ":memory:" or _is_empty(engine):
+        return
+    with _translated(), engine.connect() as connection:
+        if not always and not adopt.missing(connection):
+            return
+    copy = f"{path}.{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.copy"
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("VACUUM INTO ?", (copy,))
+    finally:
+        raw.close()
+    logger.warning("%s was copied to %s before its tables change.", path, copy)
 
 
 def current(engine: Engine) -> str | None:
@@ -97,8 +130,15 @@ def check(engine: Engine) -> list[Finding]:
     found, needed = current(engine), head()
     if found != needed:
         return [Finding("version", f"is {found or 'missing'}, this package needs {needed}; {UPGRADE_ADVICE}")]
-    with engine.connect() as connection:
-        return [Finding("schema", str(difference)) for difference in compare_metadata(_context(connection), metadata)]
+    with _translated(), engine.connect() as connection:
+        lacking = [
+            Finding(one.table or one.kind, f"lacks {one.kind} {one.name}".rstrip() + f"; {UPGRADE_ADVICE}")
+            for one in adopt.missing(connection)
+        ]
+        if lacking:
+            return lacking
+        counts = ((subject, fix, connection.scalar(text(query))) for subject, query, fix in VERIFICATION)
+        return [Finding(subject, f"so in {count} rows; {fix}") for subject, fix, count in counts if count]
 
 
 def ensure_schema(engine: Engine) -> None:
@@ -118,7 +158,7 @@ def ensure_schema(engine: Engine) -> None:
         raise SchemaOutOfDateError(f"The database has none of this package's tables; {UPGRADE_ADVICE}")
     if found not in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}:
         raise SchemaOutOfDateError(
-            f"The database's tables are of a newer version ({found}) of cmbagent-otel; type: pip install -U cmbagent-otel"
+            f"The database's tables are those of a newer cmbagent-otel ({found}); type: pip install -U cmbagent-otel"
         )
     raise SchemaOutOfDateError(f"The database's tables are of an older version ({found}); {UPGRADE_ADVICE}")
 
@@ -129,10 +169,17 @@ def _is_empty(engine: Engine) -> bool:
 
 
 def _migrate(engine: Engine, run: Any) -> None:
+    with _translated(), engine.begin() as connection:
+        lock_schema(connection)
+        run(_config(connection=connection))
+        if _context(connection).get_current_revision() is None:
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
-        with engine.begin() as connection:
-            lock_schema(connection)
-            run(_config(connection=connection))
+        yield
     except DBAPIError as error:
         raise _meaning(error) from error
 

@@ -1,0 +1,211 @@
+"""A database of CMBAgent's is adopted where it is, and given back as it was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from cmbagent_otel import semconv
+from cmbagent_otel.semconv import NodeKind, NodeType
+from cmbagent_otel.store import migrate
+from cmbagent_otel.store.engine import open_engine
+from cmbagent_otel.store.writer import Writer
+from tests.query.stored import Recorder
+from tests.store import cmbagent_database
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Engine]:
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(params=["newest", "older"])
+def theirs(request: pytest.FixtureRequest, empty: Engine) -> Engine:
+    cmbagent_database.make(empty, newest=request.param == "newest")
+    return empty
+
+
+def rows(engine: Engine, shape: dict[str, Any]) -> dict[str, list[Any]]:
+    with engine.connect() as connection:
+        return {
+            table: sorted(
+                (tuple(row) for row in connection.execute(text(f"SELECT {', '.join(columns)} FROM {table}"))), key=repr
+            )
+            for table, columns in shape.items()
+        }
+
+
+def shape(engine: Engine) -> dict[str, dict[str, Any]]:
+    inspector = inspect(engine)
+    return {
+        table: {
+            column["name"]: (str(column["type"]), column["nullable"], str(column["default"]).strip("'"))
+            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
+        }
+        for table in inspector.get_table_names()
+    }
+
+
+def everything(engine: Engine) -> Any:
+    inspector = inspect(engine)
+    return (
+        shape(engine),
+        sorted(inspector.get_view_names()),
+        {table: sorted(index["name"] or "" for index in inspector.get_indexes(table)) for table in shape(engine)},
+        {
+            table: sorted(
+                (key["constrained_columns"], key["referred_table"]) for key in inspector.get_foreign_keys(table)
+            )
+            for table in shape(engine)
+        },
+        {table: inspector.get_check_constraints(table) for table in shape(engine)},
+    )
+
+
+def test_upgrade_keeps_every_row_and_column_of_cmbagents(theirs: Engine) -> None:
+    columns, before = shape(theirs), rows(theirs, shape(theirs))
+    migrate.upgrade(theirs)
+    assert rows(theirs, columns) == before
+    after = shape(theirs)
+    changed = {
+        (table, name) for table in columns for name in columns[table] if after[table][name] != columns[table][name]
+    }
+    assert changed <= {("dag_nodes", "depth")}
+    assert migrate.check(theirs) == []
+
+
+def test_downgrade_gives_the_database_back_as_it_was(theirs: Engine) -> None:
+    before, held = everything(theirs), rows(theirs, shape(theirs))
+    migrate.upgrade(theirs)
+    migrate.downgrade(theirs, "base")
+    assert everything(theirs) == before
+    assert rows(theirs, shape(theirs)) == held
+
+
+def test_each_direction_twice_changes_nothing_more(theirs: Engine) -> None:
+    migrate.upgrade(theirs)
+    once = everything(theirs)
+    migrate.upgrade(theirs)
+    assert everything(theirs) == once
+    migrate.downgrade(theirs, "base")
+    once = everything(theirs)
+    migrate.downgrade(theirs, "base")
+    assert everything(theirs) == once
+
+
+def test_sqlite_is_copied_beside_the_file_first(sqlite_url: str, tmp_path: Path, caplog: Any) -> None:
+    engine = open_engine(sqlite_url)
+    cmbagent_database.make(engine)
+    before, held = everything(engine), rows(engine, shape(engine))
+    with caplog.at_level(logging.WARNING):
+        migrate.upgrade(engine)
+        migrate.upgrade(engine)
+    engine.dispose()
+    [copied] = tmp_path.glob("*.copy")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'fresh.db'} was copied to {copied} before its tables change."
+    ]
+    copy = open_engine(f"sqlite:///{copied}")
+    assert everything(copy) == before
+    assert rows(copy, shape(copy)) == held
+    copy.dispose()
+
+
+def test_rows_of_ours_in_cmbagents_tables_outlive_the_downgrade(theirs: Engine) -> None:
+    migrate.upgrade(theirs)
+    ours = record(theirs)
+    migrate.downgrade(theirs, "base")
+    with theirs.connect() as connection:
+        assert connection.scalar(text("SELECT COUNT(*) FROM dag_nodes WHERE run_id = :run"), {"run": ours}) == 4
+
+
+def test_check_names_what_is_gone_and_upgrade_brings_it_back(theirs: Engine) -> None:
+    migrate.upgrade(theirs)
+    with theirs.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX uq_cost_records_source_id")
+        connection.exec_driver_sql("DROP VIEW redo_chain")
+    assert [finding.problem for finding in migrate.check(theirs)] == [
+        "lacks index uq_cost_records_source_id; type: cmbagent-otel db upgrade",
+        "lacks view redo_chain; type: cmbagent-otel db upgrade",
+    ]
+    migrate.upgrade(theirs)
+    assert migrate.check(theirs) == []
+
+
+def test_check_counts_orphans_and_missing_depths(sqlite_url: str) -> None:
+    engine = open_engine(sqlite_url)
+    cmbagent_database.make(engine)
+    migrate.upgrade(engine)
+    raw = engine.raw_connection()
+    raw.cursor().execute("PRAGMA foreign_keys=OFF")
+    raw.cursor().execute("UPDATE execution_events SET node_id = 'gone'")
+    raw.cursor().execute("UPDATE dag_nodes SET depth = NULL, trace_id = 't' WHERE id = 'n2'")
+    raw.close()
+    found = migrate.check(engine)
+    engine.dispose()
+    assert [finding.subject for finding in found] == [
+        "execution_events.node_id names no row of dag_nodes",
+        "dag_nodes.depth of ours is NULL in a run that is over",
+    ]
+    assert all(finding.problem.startswith("so in 1 rows; ") for finding in found)
+
+
+@pytest.mark.xfail(strict=True, reason="the writer leaves defaults of NOT NULL columns to the database")
+def test_our_writer_writes_where_the_database_knows_no_defaults(empty: Engine) -> None:
+    cmbagent_database.make(empty, defaults=False)
+    migrate.upgrade(empty)
+    record(empty)
+
+
+def test_cmbagents_own_queries_find_our_run(theirs: Engine) -> None:
+    migrate.upgrade(theirs)
+    run = {"run": record(theirs)}
+    with theirs.connect() as connection:
+        dag = connection.execute(
+            text("SELECT node_type, status, order_index FROM dag_steps WHERE run_id = :run ORDER BY order_index"), run
+        ).all()
+        history = connection.execute(
+            text(
+                "SELECT e.event_type, e.agent_name, n.node_type "
+                "FROM step_events e JOIN dag_nodes n ON n.id = e.node_id "
+                "WHERE e.run_id = :run AND e.event_subtype <> 'start' AND e.event_type = 'agent_call' "
+                "ORDER BY e.execution_order"
+            ),
+            run,
+        ).all()
+        flat = connection.execute(text("SELECT id FROM dag_nodes WHERE run_id = :run ORDER BY order_index"), run).all()
+        costs = connection.execute(
+            text("SELECT model, SUM(cost_usd), SUM(total_tokens) FROM cost_records WHERE run_id = :run GROUP BY model"),
+            run,
+        ).all()
+    assert [tuple(row) for row in dag] == [("control", "completed", 0), ("step", "completed", 1)]
+    assert [tuple(row) for row in history] == [("agent_call", "engineer", "step")]
+    assert (len(flat), costs) == (4, [])
+
+
+def record(engine: Engine) -> str:
+    """A run of one phase, one step and one turn, written twice as it may be delivered twice; its id."""
+    scene = Recorder(engine)
+    root = scene.workflow(to=9)
+    phase = scene.span("phase control", "control", NodeKind.PHASE, root, at=1, to=8)
+    step = scene.span("step 1", NodeType.STEP, NodeKind.STEP, phase, at=2, to=7, attributes={semconv.STEP_NUMBER: 1})
+    scene.span(
+        "invoke_agent engineer",
+        NodeType.AGENT,
+        NodeKind.AGENT,
+        step,
+        at=3,
+        to=6,
+        attributes={semconv.AGENT_NAME: "engineer"},
+    )
+    for _ in range(2):
+        result = Writer(engine).write(scene.spans)
+        assert not result.rejected
+    return scene.run_id
