@@ -77,6 +77,8 @@ def configure(
             if config.sdk_disabled:
                 return False
             _state.processors = _processors(config)
+            if config.propagate_threads:
+                instrument_threads()
         except (CmbagentOtelError, OSError) as error:
             _logger.error("cmbagent-otel: %s The program runs on untraced.", _sentence(error))  # noqa: TRY400
             return False
@@ -289,7 +291,7 @@ def instrument_threads() -> None:
         module = importlib.import_module("opentelemetry.instrumentation.threading")
     except ImportError:
         raise SettingsError(
-            "CMBAGENT_OTEL_PROPAGATE_THREADS needs the package opentelemetry-instrumentation-threading: pip install it."
+            "CMBAGENT_OTEL_PROPAGATE_THREADS needs another package; type: pip install 'cmbagent-otel[threads]'."
         ) from None
     module.ThreadingInstrumentor().instrument()
 

@@ -211,9 +211,19 @@ def test_a_file_beside_the_script_wins_over_a_package_that_we_use(tmp_path: Path
     same_both_ways(tmp_path, "script.py")
 
 
+def heed(signal_number: int) -> None:
+    """What starts the tests may ignore a signal, as nohup does, and children inherit that."""
+    signal.signal(signal_number, signal.default_int_handler if signal_number == signal.SIGINT else signal.SIG_DFL)
+
+
 def ends_by(signal_number: int, *words: str | Path, cwd: Path) -> int:
     with subprocess.Popen(
-        [str(word) for word in words], cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [str(word) for word in words],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: heed(signal_number),  # noqa: PLW1509 - no other thread runs here
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -75,6 +75,7 @@ def test_start_records_and_heartbeats_travel_as_logs_and_never_as_spans(monkeypa
         ({"CMBAGENT_OTEL_DATABASE_URL": "sqlite:////no/such/folder/a.db"}, "the folder /no/such/folder"),
         ({"CMBAGENT_OTEL_SPOOL_DIR": "/proc/no"}, "CMBAGENT_OTEL_SPOOL_DIR"),
         ({"CMBAGENT_OTEL_QUEUE_LIMIT": "few"}, "CMBAGENT_OTEL_QUEUE_LIMIT"),
+        ({"CMBAGENT_OTEL_PROPAGATE_THREADS": "true"}, "pip install 'cmbagent-otel\\[threads\\]'"),
     ],
 )
 def test_what_can_not_be_used_is_told_in_one_line_and_the_program_runs_on_untraced(
