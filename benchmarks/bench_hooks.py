@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,9 @@ from cmbagent_otel.settings import load
 from cmbagent_otel.spans.ids import SystemRandomIdGenerator
 
 TEXT = "The spectral index of the sky is close to minus two. " * 10
+
+
+_NUMBERS = count()
 
 
 class Nothing(SpanExporter):
@@ -64,8 +68,8 @@ class Stub:
         self._model = config["model"]
 
     def create(self, params: dict[str, Any]) -> Any:
-        """The same answer, always."""
-        message = SimpleNamespace(content=TEXT, function_call=None, tool_calls=None)
+        """An answer that was not given before, so that nothing kept of the last one helps."""
+        message = SimpleNamespace(content=f"{next(_NUMBERS)} {TEXT}", function_call=None, tool_calls=None)
         choice = SimpleNamespace(message=message, finish_reason="stop", index=0)
         usage = SimpleNamespace(prompt_tokens=20, completion_tokens=10, total_tokens=30)
         return SimpleNamespace(id="stub", model=self._model, choices=[choice], usage=usage, cost=0.0)

@@ -11,6 +11,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.trace import Span
@@ -60,6 +61,7 @@ def reset() -> None:
     """Shut the gate and forget what waits."""
     global _gate  # noqa: PLW0603 - a process has one
     _gate = _Gate()
+    _prepare.cache_clear()
 
 
 def is_recorded() -> bool:
@@ -142,8 +144,11 @@ def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Any]]) -> Spa
 
 def prepare(text: str, bound: int | None = None) -> str:
     """``text`` as it is recorded: secrets masked, cut to the limit with a mark where it was, valid Unicode."""
-    if bound is None:
-        bound = _gate.limit
+    return _prepare(text, _gate.limit if bound is None else bound)
+
+
+@lru_cache(maxsize=64)  # what a model says is said again by its turn, as a message, and to the next who answers
+def _prepare(text: str, bound: int) -> str:
     over = len(text) - bound
     if over > 0:
         text = mask(text[: bound + _LOOK_BEYOND])[:bound]

@@ -36,6 +36,11 @@ from cmbagent_otel.spans.record import default_run_id, node_id
 from cmbagent_otel.version import __version__
 
 _SCOPE_KEY = context_api.create_key("cmbagent-otel-scope")
+# What the public functions call; every hook does, so the two frames between are worth leaving out.
+current_context: Callable[[], Context] = context_api._RUNTIME_CONTEXT.get_current  # noqa: SLF001
+_attach = context_api._RUNTIME_CONTEXT.attach  # noqa: SLF001
+_SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils
+_LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
 _ABANDONED_WITHIN_NANO = 250_000_000
 """Well before a start record is sent."""
 _NOT_ERRORS: tuple[type[BaseException], ...] = (GeneratorExit,)
@@ -172,7 +177,7 @@ class Node:
 
     def attach(self) -> Node:
         """Make this node the current one, until :meth:`end`."""
-        self._token = context_api.attach(self.context)
+        self._token = _attach(self.context)
         return self
 
     def end(self, error: BaseException | None = None) -> None:
@@ -182,7 +187,9 @@ class Node:
                 mark_failed(self.span, error)
             self.span.end()
         finally:
-            self.leave()
+            if self._token is not None:
+                detach(self._token)
+                self._token = None
 
     def abandon(self) -> bool:
         """Let it be as if it had never begun: the span is not ended, so no exporter gets it.
@@ -282,6 +289,15 @@ def scope_of(context: Context | None = None) -> Scope | None:
     return found if isinstance(found, Scope) else None
 
 
+def is_quiet() -> bool:
+    """Whether nothing is recorded here: the context asks for no instrumentation, or what is around is not sampled."""
+    current = current_context()
+    scope = current.get(_SCOPE_KEY)
+    if isinstance(scope, Scope) and not scope.recorded:
+        return True
+    return bool(current.get(_SUPPRESS_KEY) or current.get(_LEGACY_SUPPRESS_KEY))
+
+
 def with_scope(context: Context, scope: Scope) -> Context:
     """``context`` carrying ``scope``."""
     return context_api.set_value(_SCOPE_KEY, scope, context)
@@ -294,9 +310,9 @@ def enclosing(*, for_workflow: bool = False) -> tuple[Context, Scope | None]:
     and then on the ambient parent, so that one program is one trace. A workflow of the program's does neither:
     two that are opened side by side are two runs, and it needs no implicit one around it.
     """
-    current = context_api.get_current()
-    scope = scope_of(current)
-    if scope is not None:
+    current = current_context()
+    scope = current.get(_SCOPE_KEY)
+    if isinstance(scope, Scope):
         return current, scope
     fallback = _process.ambient if for_workflow else _fallback()
     if fallback is None:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from opentelemetry import context as context_api
-
 from cmbagent_otel.instrumentation.health import fault
-from cmbagent_otel.scope import Node, scope_of
-
-_SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils does
-_LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
-_get_current = context_api.get_current
+from cmbagent_otel.scope import Node, is_quiet
 
 
 class Switch:
@@ -50,20 +44,13 @@ Begin: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str,
 Wrapper: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def suppressed() -> bool:
-    """Whether nothing is recorded here: the context asks for no instrumentation, or what is around is not sampled."""
-    current = _get_current()
-    scope = scope_of(current)
-    if scope is not None and not scope.recorded:
-        return True
-    return bool(current.get(_SUPPRESS_KEY) or current.get(_LEGACY_SUPPRESS_KEY))
-
-
 def around(begin: Begin, switch: Switch) -> Wrapper:
     """A wrapper of a plain function."""
 
     def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = _begin(begin, original, instance, args, kwargs) if switch.on and not suppressed() else None
+        if not switch.on or is_quiet():
+            return original(*args, **kwargs)
+        call = _begin(begin, original, instance, args, kwargs)
         if call is None:
             return original(*args, **kwargs)
         try:
@@ -81,7 +68,7 @@ def around_async(begin: Begin, switch: Switch) -> Wrapper:
     """A wrapper of a coroutine function; the call begins when it is awaited."""
 
     async def traced(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = _begin(begin, original, instance, args, kwargs) if switch.on and not suppressed() else None
+        call = _begin(begin, original, instance, args, kwargs) if switch.on and not is_quiet() else None
         if call is None:
             return await original(*args, **kwargs)
         try:
@@ -105,11 +92,11 @@ Look: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any
 
 
 def watching(look: Look, switch: Switch) -> Wrapper:
-    """A wrapper that only looks."""
+    """A wrapper that only looks; whether anything is to be recorded here is for ``look`` to ask."""
 
     def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         then = None
-        if switch.on and not suppressed():
+        if switch.on:
             try:
                 then = look(instance, args, kwargs)
             except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on

@@ -53,6 +53,9 @@ class HookWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg] # as above
         return self.__qualname__
 
 
+_MARK = "__cmbagent_otel_hook__"
+
+
 class Point(NamedTuple):
     """A place to hook."""
 
@@ -106,9 +109,20 @@ class Installation:
             setattr(owner, attribute, ours)
             health.installed(self.name, 1)
 
+    def substitute(self, module: ModuleType, name: str, make: Callable[[Any, Switch], Any]) -> None:
+        """Put a plain function, ``make(original, switch)``, in the place of one that programs keep."""
+        with self._lock:
+            owner, attribute = _owner(module, name)
+            original = vars(owner).get(attribute) if owner is not None else None
+            if original is None:
+                health.missing(self.name, f"{module.__name__}:{name}")
+            elif not _is_hooked(original):
+                ours = make(original, self.switch)
+                setattr(ours, _MARK, True)
+                self.replace(owner, attribute, ours)
+
     def _put(self, module: ModuleType, point: Point) -> None:
-        path, _, attribute = point.name.rpartition(".")
-        owner = getattr(module, path, None) if path else module
+        owner, attribute = _owner(module, point.name)
         if owner is None or not self.wrap(owner, attribute, point.wrapper):
             health.missing(self.name, f"{point.module}:{point.name}")
 
@@ -123,10 +137,15 @@ class Installation:
             self._placed.clear()
 
 
+def _owner(module: ModuleType, name: str) -> tuple[Any, str]:
+    path, _, attribute = name.rpartition(".")
+    return (getattr(module, path, None) if path else module), attribute
+
+
 def _is_hooked(function: Any) -> bool:
     """Whether a hook of ours is on the function, be it under somebody else's wrapper."""
     while function is not None:
-        if isinstance(function, HookWrapper):
+        if isinstance(function, HookWrapper) or getattr(function, _MARK, False):
             return True
         function = getattr(function, "__wrapped__", None)
     return False

@@ -12,7 +12,7 @@ import wrapt
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.ag2.attempts import Innermost
 from cmbagent_otel.instrumentation.ag2.middleware import Outermost
-from cmbagent_otel.instrumentation.calls import Switch, Wrapper, suppressed
+from cmbagent_otel.instrumentation.calls import Switch, Wrapper
 from cmbagent_otel.instrumentation.health import fault
 
 _OWN_TRACING = "TelemetryMiddleware"
@@ -22,7 +22,7 @@ def with_our_middleware(switch: Switch) -> Wrapper:
     """Wrapper of ``Agent._drive_scope``, through which every turn goes."""
 
     def wrapper(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not switch.on or suppressed() or not isinstance(original, types.MethodType):
+        if not switch.on or scopes.is_quiet() or not isinstance(original, types.MethodType):
             return original(*args, **kwargs)
         try:
             if _is_traced_already(agent):

@@ -84,6 +84,9 @@ class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
         if not self._installation.switch.on:
             return
         self._installation.put(self._points())
+        self._installation.substitute(
+            sys.modules[_AGENT], "ConversableAgent.a_generate_oai_reply", carried_into_executor
+        )
         for module in _THREADED:
             if isinstance(getattr(sys.modules.get(module), "threading", None), type(threading)):
                 self._installation.replace(sys.modules[module], "threading", CarryingThreading(threading))
@@ -115,7 +118,6 @@ class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
                 for name, wrapper in (("initiate_chats", chats), ("a_initiate_chats", a_chats))
             ),
             Point(_AGENT, "ConversableAgent._run_async_in_thread", carried_into_thread(switch)),
-            Point(_AGENT, "ConversableAgent.a_generate_oai_reply", carried_into_executor(switch)),
             Point("autogen.oai.client", "OpenAIWrapper.create", self._sync(model.begin_model)),
             Point("autogen.oai.client", "OpenAIWrapper._update_usage", watching(model.look_at_usage, switch)),
             Point("autogen.oai.client", "OpenAIClient.create", model.noting_failure(switch)),

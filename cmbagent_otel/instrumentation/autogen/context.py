@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-import types
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,26 +34,18 @@ async def _within(context: Context, awaitable: Awaitable[Any]) -> Any:
         detach(token)
 
 
-def carried_into_executor(switch: Switch) -> Wrapper:
-    """Wrapper of ``a_generate_oai_reply``, which asks the model in a thread of the event loop's executor."""
+def carried_into_executor(original: Callable[..., Awaitable[Any]], switch: Switch) -> Callable[..., Awaitable[Any]]:
+    """What stands for ``a_generate_oai_reply``, which asks the model in a thread of the event loop's executor.
 
-    def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        function = _unbound(original) if switch.on and instance is not None else None
-        if function is None:
-            return original(*args, **kwargs)
-        return function(_Carrying(instance, context_api.get_current()), *args, **kwargs)
+    A plain function: each agent keeps it in a list, copies it, and asks of it at every turn whether it is one.
+    """
 
-    return wrapper
+    @functools.wraps(original)
+    async def a_generate_oai_reply(agent: Any, *args: Any, **kwargs: Any) -> Any:
+        stands_for_it = _Carrying(agent, context_api.get_current()) if switch.on else agent
+        return await original(stands_for_it, *args, **kwargs)
 
-
-def _unbound(method: Any) -> Callable[..., Any] | None:
-    """The function behind a method, or behind what stands for one where it was called through its class."""
-    if isinstance(method, types.MethodType):
-        return method.__func__
-    if isinstance(method, wrapt.PartialCallableObjectProxy):
-        function: Callable[..., Any] = method.__wrapped__
-        return function
-    return None
+    return a_generate_oai_reply
 
 
 class _Carrying(wrapt.ObjectProxy):  # type: ignore[type-arg] # wrapt 1 has no type parameters

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 from opentelemetry import trace
 from opentelemetry.trace import Span
 
@@ -37,7 +38,7 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if chat is not None and chat.speaker is sender:
         chat.speaker = None  # its turn has recorded the message
         return
-    if scope is None or scope.kind == NodeKind.SPEAKER_SELECTION:
+    if scope is None or scope.kind == NodeKind.SPEAKER_SELECTION or scopes.is_quiet():
         return
     message = args[0] if args else kwargs.get("message")
     recipient = args[1] if len(args) > 1 else kwargs.get("recipient")
@@ -187,4 +188,7 @@ def as_text(value: Any) -> str:
 
 def to_json(value: Any) -> str:
     """``value`` as JSON, whatever is in it."""
-    return json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # lone surrogates, great integers, keys of all kinds
+        return json.dumps(value, default=str, ensure_ascii=False)
