@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, text
 
+_ANCESTORS = """
+    WITH RECURSIVE up(node_id, ancestor_id, level) AS (
+      SELECT id, id, 0 FROM dag_nodes
+       UNION ALL
+      SELECT up.node_id, n.parent_node_id, up.level + 1 FROM up JOIN dag_nodes n ON n.id = up.ancestor_id
+       WHERE n.parent_node_id IS NOT NULL)
+"""
+
 _BROKEN = {
+    # Rows that are not ours have no span.
     "a trace has more than one root": """
-        SELECT trace_id FROM dag_nodes WHERE parent_node_id IS NULL AND node_type <> 'placeholder'
-           AND trace_id IS NOT NULL GROUP BY trace_id HAVING COUNT(*) > 1
+        SELECT trace_id FROM dag_nodes WHERE parent_node_id IS NULL AND span_id IS NOT NULL
+         GROUP BY trace_id HAVING COUNT(*) > 1
     """,
     "a node hangs under nothing": """
         SELECT n.id FROM dag_nodes n LEFT JOIN dag_nodes p ON p.id = n.parent_node_id
@@ -22,6 +31,11 @@ _BROKEN = {
         SELECT parent_node_id, run_id FROM dag_nodes WHERE node_type NOT IN ('branch_point', 'placeholder')
          GROUP BY parent_node_id, run_id
         HAVING MIN(order_index) <> 0 OR MAX(order_index) <> COUNT(*) - 1 OR COUNT(DISTINCT order_index) <> COUNT(*)
+    """,
+    "siblings stand in another order than they began": """
+        SELECT a.id FROM dag_nodes a JOIN dag_nodes b ON b.parent_node_id = a.parent_node_id
+         WHERE a.node_type <> 'branch_point' AND b.node_type <> 'branch_point'
+           AND a.start_time_unix_nano < b.start_time_unix_nano AND a.order_index > b.order_index
     """,
     # A redo of another day stands in the tree of its own trace.
     "a redo has another place than its source": """
@@ -40,11 +54,32 @@ _BROKEN = {
     """,
     "an event belongs to nothing": """
         SELECT e.id FROM execution_events e LEFT JOIN dag_nodes n ON n.id = e.node_id
-         WHERE n.id IS NULL OR n.run_id <> e.run_id OR n.session_id <> e.session_id
+         WHERE (e.trace_id IS NOT NULL AND n.id IS NULL) OR n.run_id <> e.run_id OR n.session_id <> e.session_id
     """,
-    "a parent event is of no ancestor": """
-        SELECT e.id FROM execution_events e LEFT JOIN execution_events p ON p.id = e.parent_event_id
-         WHERE e.parent_event_id IS NOT NULL AND (p.id IS NULL OR p.depth <> e.depth - 1)
+    "a parent event is not that of the nearest ancestor": f"""
+        {_ANCESTORS} SELECT e.id FROM execution_events e LEFT JOIN execution_events p ON p.id = e.parent_event_id
+         WHERE COALESCE(e.parent_event_id, '') <> COALESCE((
+                 SELECT a.id FROM up JOIN execution_events a ON a.id = up.ancestor_id
+                  WHERE up.node_id = e.node_id AND a.id <> e.id ORDER BY up.level LIMIT 1), '')
+            OR e.depth <> COALESCE(p.depth + 1, 0)
+    """,
+    "an event stands under another step than its node": f"""
+        {_ANCESTORS} SELECT e.id FROM execution_events e
+         WHERE COALESCE(e.step_id, '') <> COALESCE((
+                 SELECT s.step_id FROM up JOIN redo_chain s ON s.node_id = up.ancestor_id
+                  WHERE up.node_id = e.node_id ORDER BY up.level LIMIT 1), '')
+    """,
+    "a step is of no attempt, or an attempt of no step": """
+        SELECT s.id FROM workflow_steps s WHERE NOT EXISTS (SELECT 1 FROM redo_chain r WHERE r.step_id = s.id)
+         UNION ALL
+        SELECT r.node_id FROM redo_chain r LEFT JOIN workflow_steps s ON s.id = r.step_id AND s.run_id = r.run_id
+         WHERE s.id IS NULL
+    """,
+    "a run that is over does not tell its events in the order of their time": """
+        SELECT e.id FROM execution_events e JOIN execution_events f ON f.run_id = e.run_id
+          JOIN workflow_runs r ON r.id = e.run_id
+         WHERE r.status IN ('completed', 'failed') AND e.timestamp < f.timestamp
+           AND e.execution_order >= f.execution_order
     """,
     "execution_order has a hole or a double in a run that is over": """
         SELECT e.run_id FROM execution_events e JOIN workflow_runs r ON r.id = e.run_id
@@ -64,9 +99,17 @@ _BROKEN = {
          UNION ALL
         SELECT r.id FROM workflow_runs r WHERE NOT EXISTS (SELECT 1 FROM dag_nodes n WHERE n.run_id = r.id)
     """,
-    "a cost was counted twice or for nothing": """
+    "a cost or a file is of another run than its node": """
         SELECT c.source_id FROM cost_records c LEFT JOIN dag_nodes n ON n.id = c.source_id
-         WHERE n.id IS NULL OR n.run_id <> c.run_id
+         WHERE c.source_id IS NOT NULL AND (n.id IS NULL OR n.run_id <> c.run_id OR n.session_id <> c.session_id)
+         UNION ALL
+        SELECT f.source_id FROM files f LEFT JOIN dag_nodes n ON n.id = f.node_id
+         WHERE f.source_id IS NOT NULL AND (n.id IS NULL OR n.run_id <> f.run_id OR n.session_id <> f.session_id)
+    """,
+    "a cost or a file stands twice": """
+        SELECT source_id FROM cost_records WHERE source_id IS NOT NULL GROUP BY source_id HAVING COUNT(*) > 1
+         UNION ALL
+        SELECT source_id FROM files WHERE source_id IS NOT NULL GROUP BY source_id HAVING COUNT(*) > 1
     """,
     "a record was put aside": "SELECT reason FROM rejected_records",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -172,16 +172,16 @@ _DEEPEST = 100
 def _plain(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | float):
         return value
-    if isinstance(value, int):
-        return value if -MAX_BIG_INTEGER <= value <= 2 * MAX_BIG_INTEGER + 1 else str(value)
-    if isinstance(value, Mapping | list | tuple | set | frozenset):
-        return _CUT if depth == _DEEPEST else _plain_members(value, depth + 1)
+    if isinstance(value, int) and -MAX_BIG_INTEGER <= value <= 2 * MAX_BIG_INTEGER + 1:
+        return value
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return _plain_items(value, depth + 1) if depth < _DEEPEST else _CUT
     return text(str(value))
 
 
-def _plain_members(value: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
+def _plain_items(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         return {text(str(key)): _plain(item, depth) for key, item in value.items()}
     return [_plain(item, depth) for item in value]

@@ -11,6 +11,7 @@ from cmbagent_otel.graph.sanitize import json_text
 from cmbagent_otel.semconv import EdgeType, EventSubtype
 from cmbagent_otel.spans.record import Heartbeat
 from cmbagent_otel.store import bulk, rows
+from cmbagent_otel.store.bulk import Row
 from cmbagent_otel.store.fragment import Node
 from cmbagent_otel.store.rank import rank
 from cmbagent_otel.store.rows import Place, Rows, moment
@@ -143,7 +144,9 @@ class _Batch:
                 if node.stored is not None and node.stored.step_id is not None:
                     runs.add(node.stored.run_id)
                     left.add(node.stored.step_id)
-        return left - settle_steps(self._connection, runs)
+        attempts = [node for node in self._nodes.values() if node.is_step and node.after is not None]
+        step_of = {node.id: node.after.step_id for node in attempts if node.after and node.after.step_id}
+        return left - settle_steps(self._connection, runs, step_of)
 
     def _write_events(self) -> None:
         events: dict[str, EventRecord] = {}
@@ -183,8 +186,8 @@ class _Batch:
         bulk.insert(self._connection, dag_edges, rows.EDGE, values)
 
     def _write_costs_and_files(self) -> None:
-        costs: list[bulk.Row] = []
-        made: list[bulk.Row] = []
+        costs: list[Row] = []
+        made: list[Row] = []
         for graph in self._settled.accepted:
             if not graph.costs and not graph.files:
                 continue

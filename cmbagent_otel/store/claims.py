@@ -12,14 +12,14 @@ from sqlalchemy import Connection
 from cmbagent_otel.graph.record import EdgeRecord, NodeRecord
 from cmbagent_otel.spans.record import default_run_id
 from cmbagent_otel.store import bulk
-from cmbagent_otel.store.fragment import Fragment, Moment, Node
+from cmbagent_otel.store.fragment import Context, Fragment, Moment, Node
 from cmbagent_otel.store.schema import run_traces
 from cmbagent_otel.store.select import select
 
 _COLUMNS = ("trace_id", "run_id", "start_time_unix_nano", "span_id")
-_TRACES = (
-    "SELECT t.trace_id, t.run_id, t.start_time_unix_nano, t.span_id FROM ids JOIN run_traces t ON t.trace_id = ids.id"
-)
+_TRACES = """
+SELECT t.trace_id, t.run_id, t.start_time_unix_nano, t.span_id
+  FROM ids JOIN run_traces t ON t.trace_id = ids.id"""
 _UNSTATED = """
 SELECT n.id, n.trace_id FROM ids JOIN dag_nodes n ON n.run_id = ids.id
  WHERE {meta.run_is_inherited} IS NOT NULL"""
@@ -30,7 +30,8 @@ UNION ALL
 SELECT ids.id, n.id, n.run_id, n.start_time_unix_nano, n.span_id
   FROM ids JOIN dag_edges e ON e.from_node_id = ids.id JOIN dag_nodes n ON n.id = e.to_node_id"""
 _SOURCES = """
-SELECT n.id FROM ids JOIN dag_edges e ON e.to_node_id = ids.id JOIN dag_nodes n ON n.id = e.from_node_id
+SELECT n.id, ids.id AS moved
+  FROM ids JOIN dag_edges e ON e.to_node_id = ids.id JOIN dag_nodes n ON n.id = e.from_node_id
  WHERE n.node_type = 'placeholder'"""
 
 Key = tuple[str, str]
@@ -40,11 +41,11 @@ Key = tuple[str, str]
 class Claims:
     """The runs that the spans of some traces name, each with the earliest span that does."""
 
-    def __init__(self, connection: Connection, fragment: Fragment, trace_ids: Iterable[str]) -> None:
+    def __init__(self, connection: Connection, fragment: Fragment) -> None:
         self._connection = connection
         self._fragment = fragment
         self._stored: dict[Key, Moment | None] = {}
-        for row in select(connection, trace_ids, _TRACES):
+        for row in select(connection, fragment.trace_ids, _TRACES):
             start = row.start_time_unix_nano
             self._stored[row.trace_id, row.run_id] = None if start is None else (start, row.span_id)
         self._now = dict(self._stored)
@@ -70,13 +71,13 @@ class Claims:
 
     @property
     def runs(self) -> set[str]:
-        """All runs that these traces have a part in, or had."""
-        return {run_id for _, run_id in self._now} | set(self._fragment.claims.values()) | set(self._before.values())
+        """All runs that these traces have a part in."""
+        return {run_id for _, run_id in self._now}
 
-    def load_moved(self, trace_ids: Iterable[str]) -> None:
+    def load_moved(self) -> None:
         """Load the spans of the traces whose claim is another now."""
         moved: dict[str, set[str]] = {}
-        for trace_id in trace_ids:
+        for trace_id in self._fragment.trace_ids:
             before = self._before.get(trace_id) or default_run_id(trace_id)
             if before != self._fragment.claim(trace_id):
                 moved.setdefault(before, set()).add(trace_id)
@@ -88,8 +89,11 @@ class Claims:
         """Give each placeholder the run of the earliest span that speaks of it; make those that edges come from."""
         nodes = self._fragment.nodes
         moved = [node.id for node in nodes.values() if node.before and node.after and node.before[0] != node.after[0]]
-        self._fragment.load(row.id for row in select(self._connection, moved, _SOURCES))
         referrers: dict[str, set[Node]] = {}
+        sources = select(self._connection, moved, _SOURCES)
+        self._fragment.load(row.id for row in sources)
+        for row in sources:
+            referrers.setdefault(row.id, set()).add(nodes[row.moved])
         for node in nodes.values():
             if node.known and node.parent_id is not None:
                 referrers.setdefault(node.parent_id, set()).add(node)
@@ -102,7 +106,7 @@ class Claims:
             if node.known:
                 continue
             if node.stored is None:
-                node.run_id = min(speakers, key=_age).run_id
+                _stand(node, min((_age(speaker), speaker.run_id) for speaker in speakers)[1])
             elif any(speaker.run_id != node.run_id for speaker in speakers):
                 uncertain.append(node_id)
         self._place_again(uncertain, referrers)
@@ -111,12 +115,14 @@ class Claims:
         nodes = self._fragment.nodes
         found: dict[str, list[tuple[Moment, str]]] = {}
         for row in select(self._connection, placeholders, _REFERRERS):
-            if row.id not in nodes and row.start_time_unix_nano is not None:
+            if row.id in nodes:
+                found.setdefault(row.placeholder, []).append((_age(nodes[row.id]), nodes[row.id].run_id))
+            elif row.start_time_unix_nano is not None:
                 moment = (row.start_time_unix_nano, row.span_id)
                 found.setdefault(row.placeholder, []).append((moment, row.run_id))
         for node_id in placeholders:
             speaking = [(_age(node), node.run_id) for node in referrers[node_id]]
-            nodes[node_id].run_id = min([*speaking, *found.get(node_id, ())])[1]
+            _stand(nodes[node_id], min([*speaking, *found.get(node_id, ())])[1])
 
     def write(self) -> None:
         """Store what has changed; the runs must be there."""
@@ -137,6 +143,11 @@ class Claims:
                     .where(run_traces.c.trace_id == row[0], run_traces.c.run_id == row[1])
                     .values(start_time_unix_nano=row[2], span_id=row[3])
                 )
+
+
+def _stand(placeholder: Node, run_id: str) -> None:
+    placeholder.run_id = run_id
+    placeholder.after = Context(run_id, None, None, None, None, -1, None)
 
 
 def _age(node: Node) -> Moment:

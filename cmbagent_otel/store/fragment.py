@@ -97,9 +97,10 @@ class Node:
         return self.node_type == NodeType.BRANCH_POINT
 
     @property
-    def step_id(self) -> str:
-        """Of a step or a redo: the id of the first attempt."""
-        return str(self.meta.get("source_node_id") or self.id)
+    def source_id(self) -> str | None:
+        """Of a redo: the first attempt, where that is named or was found."""
+        source = self.meta.get("source_node_id")
+        return str(source) if source else None
 
     @property
     def sibling_group(self) -> tuple[str, str] | None:
@@ -118,9 +119,10 @@ class Node:
         self.status = record.status
         self.start = (record.start_time_unix_nano, record.span_id)
         self.attempt = record.attempt
-        if "source_node_id" in record.meta or "previous_node_id" in record.meta:
-            self.meta.pop("chained", None)
+        found = [name for name in self.meta.pop("chained", ()) if name not in record.meta]
         self.meta = {**self.meta, **record.meta}
+        if found:
+            self.meta["chained"] = found
         self.run_is_stated = record.run_is_stated
         if record.run_is_stated:
             self.run_id = record.run_id
@@ -143,7 +145,7 @@ class Stored(NamedTuple):
 
 _COLUMNS = (
     "n.id, n.trace_id, n.span_id, n.run_id, n.parent_node_id, n.node_type, n.agent, n.status, n.order_index, n.depth,"
-    " n.start_time_unix_nano, n.attempt, {meta} AS meta, e.id AS event_id"
+    " n.start_time_unix_nano, n.attempt, {meta} AS meta, e.id AS event_id, e.step_id"
 )
 _WITH_ANCESTORS = f"""
 , up(id) AS (
@@ -156,10 +158,12 @@ SELECT {_COLUMNS} FROM ids JOIN dag_nodes n ON n.parent_node_id = ids.id
 
 
 class Fragment:
-    """Nodes by id, each with all of its ancestors."""
+    """Nodes by id, each with all of its ancestors; the locks of their traces and runs are held."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, trace_ids: set[str]) -> None:
         self.connection = connection
+        self.trace_ids = trace_ids
+        """The traces that may change. Of nodes of others, run and depth are as they are stored."""
         self.nodes: dict[str, Node] = {}
         self.claims: dict[str, str] = {}
         """For each trace the run of the earliest of its spans that names one."""
@@ -190,7 +194,7 @@ class Fragment:
                 added.append(node)
         for node in added:
             if node.before is None:
-                self._resolve(node, after=False)
+                self._remember(node)
 
     def placeholder(self, node_id: str) -> Node:
         """The node of that id, a new placeholder where it is not known."""
@@ -198,47 +202,59 @@ class Fragment:
 
     def resolve(self) -> None:
         """Find out what every node hands down, as things are known now."""
+        ordered: list[Node] = []
         for node in self.nodes.values():
             node.after = None
         for node in self.nodes.values():
-            if node.after is None:
-                self._resolve(node, after=True)
+            path = []
+            current: Node | None = node
+            while current is not None and current.after is None:
+                current.after = _NOTHING
+                path.append(current)
+                current = self.nodes.get(current.parent_id) if current.parent_id is not None else None
+            ordered.extend(reversed(path))
+        for node in ordered:
+            self._place(node)
+        for node in ordered:
+            above = self.nodes[node.parent_id].after if node.parent_id is not None else None
+            node.after = _hand_down(node, above, node.run_id, node.depth, self._step_of(node))
 
-    def _resolve(self, node: Node, *, after: bool) -> None:
-        path = []
-        current: Node | None = node
-        while current is not None and (current.after if after else current.before) is None:
-            path.append(current)
-            parent_id = current.parent_id if after or current.stored is None else current.stored.parent_id
-            current = self.nodes.get(parent_id) if parent_id is not None else None
-        for below in reversed(path):
-            above = self.nodes.get(below.parent_id) if below.parent_id is not None else None
-            if after:
-                below.after = self._after(below, above)
-            else:
-                stored_parent = below.stored.parent_id if below.stored is not None else None
-                above = self.nodes.get(stored_parent) if stored_parent is not None else None
-                below.before = _before(below, above)
-
-    def _after(self, node: Node, parent: Node | None) -> Context:
-        if not node.known:
-            return Context(node.run_id, None, None, None, None, -1, None)
-        above = parent.after if parent is not None and parent.known else None
+    def _place(self, node: Node) -> None:
+        """Find run and depth; those of the parent are found."""
+        if not node.known or node.trace_id not in self.trace_ids:
+            return
+        parent = self.nodes[node.parent_id] if node.parent_id is not None else None
         if not node.run_is_stated:
-            node.run_id = above.run_id if above is not None else self.claim(node.trace_id)
-        if node.parent_id is None:
+            node.run_id = parent.run_id if parent is not None and parent.known else self.claim(node.trace_id)
+        if parent is None:
             node.depth = 0
         else:
-            node.depth = above.depth + 1 if above is not None and above.depth is not None else None
-        return _hand_down(node, above, node.run_id, node.depth, node.step_id if node.is_step else None)
+            node.depth = None if parent.depth is None else parent.depth + 1
+
+    def _step_of(self, node: Node) -> str | None:
+        """The step that begins with ``node``: that of its source where this stands in the same run, else its own."""
+        if not node.known or not node.is_step:
+            return None
+        source = self.nodes.get(node.source_id) if node.source_id is not None else None
+        if source is None or not source.known or not source.is_step or source.run_id != node.run_id:
+            return node.id
+        return source.id
+
+    def _remember(self, node: Node) -> None:
+        """Find what is handed down by what is stored of ``node`` and its ancestors."""
+        path = []
+        current: Node | None = node
+        while current is not None and current.before is None and current.stored is not None:
+            path.append(current)
+            current = self.nodes.get(current.stored.parent_id) if current.stored.parent_id is not None else None
+        for below in reversed(path):
+            stored = below.stored
+            if stored is not None:
+                above = self.nodes[stored.parent_id].before if stored.parent_id is not None else None
+                below.before = _hand_down(below, above, stored.run_id, stored.depth, stored.step_id)
 
 
-def _before(node: Node, parent: Node | None) -> Context | None:
-    stored = node.stored
-    if stored is None:
-        return None
-    above = parent.before if parent is not None else None
-    return _hand_down(node, above, stored.run_id, stored.depth, stored.step_id)
+_NOTHING = Context("", None, None, None, None, -1, None)
 
 
 def _hand_down(node: Node, above: Context | None, run_id: str, depth: int | None, step_id: str | None) -> Context:
@@ -280,6 +296,6 @@ def _node_of(row: Row[Any]) -> Node:
         row.order_index,
         dict(node.meta),
         node.sibling_group,
-        node.step_id if node.is_step else None,
+        row.step_id if node.is_step else None,
     )
     return node

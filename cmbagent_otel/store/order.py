@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +20,19 @@ _BOUNDS = {
 }
 _OF = {"parent": "n.parent_node_id = b.id", "run": "n.run_id = b.id AND n.parent_node_id IS NULL"}
 _IN_PLACE = f"n.node_type NOT IN ('{NodeType.BRANCH_POINT}', '{NodeType.PLACEHOLDER}')"
+_LATER = {
+    kind: f"""
+SELECT b.id AS group_id, n.id, n.start_time_unix_nano, n.span_id, n.order_index, n.node_type
+  FROM b JOIN dag_nodes n ON {members} AND n.start_time_unix_nano >= b.start WHERE {_IN_PLACE}"""
+    for kind, members in _OF.items()
+}
+_LAST_BEFORE = {
+    kind: f"""
+SELECT b.id AS group_id, (SELECT n.order_index FROM dag_nodes n
+    WHERE {members} AND n.start_time_unix_nano < b.start AND {_IN_PLACE}
+    ORDER BY n.start_time_unix_nano DESC, n.order_index DESC LIMIT 1) AS place FROM b"""
+    for kind, members in _OF.items()
+}
 
 
 def settle_siblings(fragment: Fragment) -> dict[str, tuple[int, str]]:
@@ -59,25 +72,12 @@ def _number(
     base: dict[Group, int] = {}
     if asked:
         bounds = {group[1]: first[group][0] for group in asked}
-        for row in _query(
-            fragment.connection,
-            bounds,
-            f"""
-SELECT b.id AS group_id, n.id, n.start_time_unix_nano, n.span_id, n.order_index, n.node_type
-  FROM b JOIN dag_nodes n ON {_OF[kind]} AND n.start_time_unix_nano >= b.start WHERE {_IN_PLACE}""",
-        ):
+        for row in _query(fragment.connection, bounds, _LATER[kind]):
             if row.id not in fragment.nodes:
                 moment = (row.start_time_unix_nano, row.span_id)
                 later.setdefault((kind, row.group_id), []).append((moment, row.id, row.order_index, row.node_type))
-        for row in _query(
-            fragment.connection,
-            bounds,
-            f"""
-SELECT b.id AS group_id, (SELECT n.order_index FROM dag_nodes n
-    WHERE {_OF[kind]} AND n.start_time_unix_nano < b.start AND {_IN_PLACE}
-    ORDER BY n.start_time_unix_nano DESC, n.order_index DESC LIMIT 1) AS last FROM b""",
-        ):
-            base[kind, row.group_id] = 0 if row.last is None else row.last + 1
+        for row in _query(fragment.connection, bounds, _LAST_BEFORE[kind]):
+            base[kind, row.group_id] = 0 if row.place is None else row.place + 1
     for group, moment in first.items():
         after = [node for node in members.get(group, ()) if node.start is not None and node.start[0] >= moment[0]]
         in_memory = [(node.start or moment, node.id, node.order_index, node.node_type) for node in after]
@@ -89,10 +89,10 @@ SELECT b.id AS group_id, (SELECT n.order_index FROM dag_nodes n
                 shifted[node_id] = (place, node_type)
 
 
-def _query(connection: Connection, bounds: dict[str, int], statement: str) -> Iterable[Row[Any]]:
-    ids, starts = list(bounds), list(bounds.values())
+def _query(connection: Connection, bounds: dict[str, int], statement: str) -> Sequence[Row[Any]]:
     dialect = connection.dialect.name
-    parameters: dict[str, Any] = {"ids": ids, "starts": starts}
+    ids: list[str] | str = list(bounds)
+    starts: list[int] | str = list(bounds.values())
     if dialect == "sqlite":
-        parameters = {name: orjson.dumps(value).decode() for name, value in parameters.items()}
-    return connection.execute(text(_BOUNDS[dialect] + statement), parameters).all()
+        ids, starts = orjson.dumps(ids).decode(), orjson.dumps(starts).decode()
+    return connection.execute(text(_BOUNDS[dialect] + statement), {"ids": ids, "starts": starts}).all()

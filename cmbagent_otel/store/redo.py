@@ -7,11 +7,12 @@ anew when more attempts come in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from cmbagent_otel.graph.record import EdgeRecord
-from cmbagent_otel.semconv import EdgeType
-from cmbagent_otel.store.fragment import Fragment, Node
+from cmbagent_otel.semconv import EdgeType, NodeType
+from cmbagent_otel.store.fragment import Fragment, Moment, Node
 from cmbagent_otel.store.select import select
 
 _SOURCE, _PREVIOUS, _CHAINED = "source_node_id", "previous_node_id", "chained"
@@ -37,35 +38,38 @@ def chain(fragment: Fragment) -> Chained:
     runs: set[str] = set()
     for node in fragment.changed:
         if node.is_step:
-            runs.add(node.run_id)
-            if node.before is not None:
-                runs.add(node.before.run_id)
+            runs.update((node.run_id,) if node.before is None else (node.run_id, node.before.run_id))
     if not runs:
         return Chained((), ())
     load_steps(fragment, runs)
+    fragment.load([node.source_id for node in fragment.nodes.values() if node.is_redo and node.source_id is not None])
     fragment.resolve()
     edges: list[EdgeRecord] = []
     loose: list[str] = []
-    for nodes in _attempts(fragment, runs):
-        for node in nodes:
+    for attempts in _attempts(fragment, runs):
+        for node in attempts:
             if node.is_redo:
-                edge = _chain(fragment, node, nodes)
+                edge = _chain(fragment, node, attempts)
                 if edge is not None:
                     edges.append(edge)
-                before = node.stored.meta if node.stored is not None else {}
-                if _PREVIOUS in before.get(_CHAINED, ()) and before.get(_PREVIOUS) != node.meta.get(_PREVIOUS):
+                if _lost_its_previous(node):
                     loose.append(node.id)
     return Chained(tuple(edges), tuple(loose))
 
 
-def _attempts(fragment: Fragment, runs: set[str]) -> list[list[Node]]:
-    """The attempts at each step of these runs, by their age."""
+def _attempts(fragment: Fragment, runs: set[str]) -> Iterable[list[Node]]:
+    """The attempts at each step of a phase, in order."""
     attempts: dict[tuple[object, ...], list[Node]] = {}
     for node in fragment.nodes.values():
         if node.is_step and node.known and node.run_id in runs and node.after is not None:
             key = (node.run_id, node.after.phase, node.meta.get("step_number"))
             attempts.setdefault(key, []).append(node)
-    return [sorted(nodes, key=_age) for nodes in attempts.values()]
+    return (sorted(nodes, key=_age) for nodes in attempts.values())
+
+
+def _lost_its_previous(node: Node) -> bool:
+    before = node.stored.meta if node.stored is not None else {}
+    return _PREVIOUS in before.get(_CHAINED, ()) and before.get(_PREVIOUS) != node.meta.get(_PREVIOUS)
 
 
 def _chain(fragment: Fragment, node: Node, attempts: list[Node]) -> EdgeRecord | None:
@@ -79,8 +83,8 @@ def _chain(fragment: Fragment, node: Node, attempts: list[Node]) -> EdgeRecord |
     if previous is None or not previous.known or previous is node:
         return None
     chained = []
-    if _SOURCE in missing and previous.step_id != node.id:
-        node.meta[_SOURCE] = previous.step_id
+    if _SOURCE in missing and previous.source_id != node.id:
+        node.meta[_SOURCE] = previous.source_id or previous.id
         chained.append(_SOURCE)
     edge = None
     if _PREVIOUS in missing:
@@ -101,21 +105,20 @@ def _attempt_before(node: Node, attempts: list[Node]) -> Node | None:
     return max(before, key=lambda other: ((other.start or (0, "")) < (node.start or (0, "")), *_age(other)))
 
 
-def _age(node: Node) -> tuple[int, tuple[int, str]]:
-    return node.attempt or 1, node.start or (0, "")
+def _age(node: Node) -> tuple[int, Moment, str]:
+    return node.attempt or 1, node.start or (0, ""), node.id
 
 
 def follow_source(fragment: Fragment, shifted: dict[str, tuple[int, str]]) -> None:
     """Put each redo where its source stands among the siblings."""
-    moved = {node_id for node_id, (_, node_type) in shifted.items() if node_type == "step"}
-    if moved:
-        load_steps(fragment, {node.run_id for node in fragment.nodes.values() if node.after is not None})
+    steps = [node for node in fragment.nodes.values() if node.is_step and not node.is_redo]
+    moved = any(node.stored is not None and node.order_index != node.stored.order_index for node in steps)
+    if moved or any(node_type == NodeType.STEP for _, node_type in shifted.values()):
+        load_steps(fragment, {node.run_id for node in fragment.nodes.values() if node.known})
         fragment.resolve()
     for node in fragment.nodes.values():
-        if node.is_redo and node.known:
-            source = fragment.nodes.get(node.step_id)
-            if source is None or source is node or not source.known:
-                node.order_index = 0
-            else:
-                node.order_index = shifted.pop(source.id)[0] if source.id in shifted else source.order_index
-                source.order_index = node.order_index
+        if node.is_redo and node.known and node.after is not None:
+            source = fragment.nodes[node.after.step_id or node.id]
+            if source.id in shifted:
+                source.order_index, _ = shifted.pop(source.id)
+            node.order_index = 0 if source is node else source.order_index

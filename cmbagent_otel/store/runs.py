@@ -34,6 +34,7 @@ RECORDER = "recorder"
 UNKNOWN = "unknown"
 DRAFT, EXECUTING = "draft", "executing"
 """CMBAgent's words for a run of which no root is known yet, and for one that is under way."""
+_AS_STORED: Mapping[str, str] = {}
 _LONG_AGO = datetime(1970, 1, 1)  # noqa: DTZ001 - CMBAgent's columns have no zone
 
 _ROOTS = """
@@ -50,8 +51,10 @@ SELECT edge.run_id, n.id = edge.first_id AS is_first, n.id = edge.last_id AS is_
        n.start_time_unix_nano, n.end_time_unix_nano, {meta} AS meta
   FROM edge JOIN dag_nodes n ON n.id IN (edge.first_id, edge.last_id)"""
 _STEPS = """
-SELECT n.id, n.run_id, n.session_id, n.status, n.start_time_unix_nano, n.end_time_unix_nano, n.attempt, {meta} AS meta
+SELECT n.id, n.run_id, n.session_id, n.status, n.start_time_unix_nano, n.end_time_unix_nano, n.attempt, e.step_id,
+       {meta} AS meta
   FROM ids JOIN dag_nodes n ON n.run_id = ids.id AND n.node_type IN ('step', 'branch_point')
+  LEFT JOIN execution_events e ON e.id = n.id
  WHERE {meta.kind} = 'step'"""
 
 
@@ -153,7 +156,6 @@ def _tell(run_id: str, first: Row[Any] | None, last: Row[Any] | None) -> dict[st
         "status": DRAFT,
         "started_at": None,
         "completed_at": None,
-        "last_heartbeat_at": None,
         "task_description": None,
         "meta": {RECORDER: SCOPE_NAME},
     }
@@ -170,9 +172,6 @@ def _tell(run_id: str, first: Row[Any] | None, last: Row[Any] | None) -> dict[st
     if last.end_time_unix_nano is not None:
         told["completed_at"] = moment(last.end_time_unix_nano)
     told["meta"] |= {name: facts[name] for name in ("label", "owner", "service") if name in facts}
-    if "owner" in facts:
-        # Its first sign of life: a run that is killed before its first heartbeat is known as dead all the same.
-        told["last_heartbeat_at"] = told["started_at"]
     return told
 
 
@@ -181,13 +180,10 @@ def _changes(run: Row[Any], told: Mapping[str, Any]) -> dict[str, Any]:
     if not (run.meta or {}).get(RECORDER):
         return {
             name: told[name]
-            for name in ("started_at", "completed_at", "last_heartbeat_at", "task_description")
+            for name in ("started_at", "completed_at", "task_description")
             if stored[name] is None and told[name] is not None
         }
-    changes = {name: value for name, value in told.items() if stored[name] != value}
-    if run.last_heartbeat_at is not None:
-        changes.pop("last_heartbeat_at", None)
-    return changes
+    return {name: value for name, value in told.items() if stored[name] != value}
 
 
 def _move(connection: Connection, run_id: str, session_id: str) -> None:
@@ -239,14 +235,17 @@ def remove_empty_runs(connection: Connection, run_ids: Iterable[str]) -> set[str
     return {row.session_id for row in ours}
 
 
-def settle_steps(connection: Connection, run_ids: Iterable[str]) -> set[str]:
-    """Bring the steps of these runs up to what their attempts say; returns their ids."""
+def settle_steps(connection: Connection, run_ids: Iterable[str], step_of: Mapping[str, str] = _AS_STORED) -> set[str]:
+    """Bring the steps of these runs up to what their attempts say; returns their ids.
+
+    ``step_of`` tells the steps of attempts where they are not those that their events stand under.
+    """
     attempts: dict[str, list[Row[Any]]] = {}
     metas: dict[str, dict[str, Any]] = {}
     wanted = sorted(set(run_ids))
     for row in select(connection, wanted, _STEPS):
         metas[row.id] = json_object(row.meta)
-        attempts.setdefault(str(metas[row.id].get("source_node_id") or row.id), []).append(row)
+        attempts.setdefault(step_of.get(row.id) or row.step_id or row.id, []).append(row)
     stored = {
         row.id: row
         for row in connection.execute(sql_select(workflow_steps).where(workflow_steps.c.id.in_(list(attempts))))

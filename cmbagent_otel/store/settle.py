@@ -51,19 +51,20 @@ def settle(connection: Connection, graphs: Iterable[SpanGraph], run_ids: Iterabl
     merged = _merge(graphs)
     traces = {graph.node.trace_id for graph in merged.values()}
     lock_traces(connection, traces)
-    fragment = Fragment(connection)
+    fragment = Fragment(connection, traces)
+    claims = Claims(connection, fragment)
+    stated = {graph.node.run_id for graph in merged.values()}
+    lock_runs(connection, {*run_ids, *stated, *claims.runs})
     fragment.load(_mentioned(merged.values()))
     accepted = [graph for node_id, graph in merged.items() if _says_more(fragment.nodes.get(node_id), graph.node)]
-    claims = Claims(connection, fragment, traces)
     for graph in accepted:
         _apply(fragment, graph)
     claims.add(graph.node for graph in accepted)
+    _cut_cycles(fragment)
     fragment.resolve()
-    lock_runs(connection, {*run_ids, *claims.runs, *_runs(fragment)})
     if accepted:
-        claims.load_moved(traces)
-        _join_remote_parents(fragment, traces)
-        _cut_cycles(fragment)
+        claims.load_moved()
+        _join_remote_parents(fragment)
         _spread(fragment)
     chained = redo.chain(fragment)
     _spread(fragment)
@@ -122,10 +123,10 @@ def _runs(fragment: Fragment) -> set[str]:
     return runs | {node.before.run_id for node in fragment.nodes.values() if node.before is not None}
 
 
-def _join_remote_parents(fragment: Fragment, trace_ids: set[str]) -> None:
+def _join_remote_parents(fragment: Fragment) -> None:
     """Put workflows under their parent of another process, where that is known and in the same run."""
     waiting = select(fragment.connection, _runs(fragment), _WAITING)
-    fragment.load(row.id for row in waiting if row.trace_id in trace_ids)
+    fragment.load(row.id for row in waiting if row.trace_id in fragment.trace_ids)
     fragment.resolve()
     remote = [node for node in fragment.nodes.values() if "remote_parent" in node.meta]
     for node in remote:
@@ -148,7 +149,10 @@ def _is_circle(fragment: Fragment, node: Node) -> bool:
 
 
 def _cut_cycles(fragment: Fragment) -> None:
-    """Make the first node of each circle of parents a root, and say so in its ``meta.cut_parent``."""
+    """Make the first node of each circle of parents a root, and say so in its ``meta.cut_parent``.
+
+    A circle that leads through a parent in another process is cut there.
+    """
     settled: set[str] = set()
     for start in fragment.nodes.values():
         path: dict[str, Node] = {}
@@ -159,9 +163,13 @@ def _cut_cycles(fragment: Fragment) -> None:
         if current is not None and current.id in path:
             ids = list(path)
             circle = [path[node_id] for node_id in ids[ids.index(current.id) :]]
-            first = min(circle, key=lambda node: (node.start or (0, ""), node.id))
-            first.meta["cut_parent"] = first.parent_id
-            first.parent_id = None
+            remote = [node for node in circle if "remote_parent" in node.meta]
+            for node in remote:
+                node.parent_id = None
+            if not remote:
+                first = min(circle, key=lambda node: (node.start or (0, ""), node.id))
+                first.meta["cut_parent"] = first.parent_id
+                first.parent_id = None
         settled.update(path)
 
 

@@ -23,8 +23,8 @@ EXPIRY_SECONDS = 30.0 * HEARTBEATS_MISSED
 def sweep(engine: Engine, now: datetime | None = None, *, expiry_seconds: float = EXPIRY_SECONDS) -> list[str]:
     """Mark as interrupted what is open in runs whose heartbeat has expired; returns these runs.
 
-    Replay the spools first: a real end replaces the mark, but nobody likes to read a wrong one. Runs that never
-    had a heartbeat, such as those of foreign programs, are never closed by their age.
+    Replay the spools first: a real end replaces the mark, but nobody likes to read a wrong one. Runs without an
+    owner, such as those of foreign programs, are never closed by their age.
 
     Args:
         engine: of a database with the tables of this version.
@@ -54,13 +54,17 @@ def sweep(engine: Engine, now: datetime | None = None, *, expiry_seconds: float 
 
 def _expired(connection: Connection, silent_since: datetime, run_id: str | None = None) -> list[str]:
     runs, nodes = workflow_runs.c, dag_nodes.c
+    tops = select(nodes.id).where(nodes.run_id == runs.id, nodes.parent_node_id.is_(None))
+    opened = select(nodes.id).where(nodes.run_id == runs.id, nodes.status.in_(OPEN), nodes.span_id.is_not(None))
+    nanoseconds = int(silent_since.replace(tzinfo=UTC).timestamp() * 1e9)
     query = (
         select(runs.id)
         .where(
-            runs.last_heartbeat_at < silent_since,
-            select(nodes.id)
-            .where(nodes.run_id == runs.id, nodes.status.in_(OPEN), nodes.span_id.is_not(None))
-            .exists(),
+            runs.meta["owner"].as_string().is_not(None),
+            runs.last_heartbeat_at.is_(None) | (runs.last_heartbeat_at < silent_since),
+            # A run that is begun, or taken up again, lives until its first heartbeat is due.
+            ~tops.where(nodes.start_time_unix_nano >= nanoseconds).exists(),
+            opened.exists(),
         )
         .order_by(runs.id)
     )

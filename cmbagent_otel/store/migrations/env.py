@@ -8,11 +8,20 @@ from cmbagent_otel.store.migrate import VERSION_TABLE
 from cmbagent_otel.store.schema import metadata
 
 given = context.config.attributes
-options = {"target_metadata": metadata, "version_table": VERSION_TABLE, "render_as_batch": True}
 
 if context.is_offline_mode():
-    context.configure(dialect_name=given["dialect"], literal_binds=True, output_buffer=given["output"], **options)
-    context.run_migrations()
+    context.configure(
+        dialect_name=given["dialect"],
+        literal_binds=True,
+        output_buffer=given["output"],
+        target_metadata=metadata,
+        version_table=VERSION_TABLE,
+    )
 else:
-    context.configure(connection=given["connection"], **options)
-    context.run_migrations()
+    context.configure(
+        connection=given["connection"],
+        target_metadata=metadata,
+        version_table=VERSION_TABLE,
+        transaction_per_migration=False,
+    )
+context.run_migrations()
