@@ -49,16 +49,20 @@ def current(database: str | None, *, json: bool) -> None:
 
 
 def check(database: str | None, *, json: bool) -> int:
-    """Say whether the tables are those of this version; returns the exit code."""
+    """Say whether the tables are those of this version, and sound; returns the exit code."""
     with opened(database) as reader:
         found, newest = migrate.current(reader.engine), migrate.head()
+        findings = migrate.check(reader.engine) if found == newest else []
         if json:
-            print_json(_state(reader.name, found, newest))
-        elif found == newest:
-            say(f"{reader.name} has the tables of this version (revision {found}).")
-        else:
+            told = [finding._asdict() for finding in findings]
+            print_json({**_state(reader.name, found, newest), "findings": told})
+        elif found != newest:
             say(f"{reader.name} has {found or 'no tables of ours'}, not {newest}. Type: cmbagent-otel db upgrade")
-    return int(found != newest)
+        else:
+            say(f"{reader.name} has the tables of this version (revision {found}).")
+            for finding in findings:
+                say(f"{finding.subject}: {finding.problem}")
+    return int(found != newest or bool(findings))
 
 
 def sql(dialect: str, *, down: bool) -> None:

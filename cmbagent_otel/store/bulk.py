@@ -84,7 +84,8 @@ def _update(dialect: str, table: Table, key: str, columns: tuple[str, ...], only
     if dialect == "postgresql":
         values = {name: f"u.{name}{_cast(table, name)}" for name in columns}
         source = f" FROM {_unnest(table, all_columns)} WHERE t.{key} = u.{key}"
-        differs = " OR ".join(f"t.{name} IS DISTINCT FROM {values[name]}" for name in columns)
+        # CMBAgent's JSON columns are of type json, which knows no equality.
+        differs = " OR ".join(f"t.{name}{_cast(table, name)} IS DISTINCT FROM {values[name]}" for name in columns)
     else:
         numbered = {name: f"?{number}" for number, name in enumerate(all_columns, start=1)}
         values = {name: numbered[name] for name in columns}

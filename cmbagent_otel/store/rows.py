@@ -33,7 +33,7 @@ COST = (
 )  # fmt: skip
 FILE = (
     "id", "run_id", "session_id", "step_id", "event_id", "node_id", "file_path", "file_type", "size_bytes",
-    "created_at", "content_hash", "generating_agent", "source_id",
+    "created_at", "is_final_output", "content_hash", "generating_agent", "source_id",
 )  # fmt: skip
 
 
@@ -163,6 +163,7 @@ class Rows:
             file.file_type,
             file.size_bytes,
             self._moment(file.time_unix_nano),
+            False,
             file.content_hash,
             file.agent_name,
             file.source_id,

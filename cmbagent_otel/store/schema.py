@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+# CMBAgent's defaults are Python's, so its database may know none of them: they stand on both sides, and the writer
+# leaves none to the database.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -79,12 +81,12 @@ workflow_runs = Table(
     Column("started_at", TIMESTAMP),
     Column("completed_at", TIMESTAMP),
     Column("last_heartbeat_at", TIMESTAMP),
-    Column("checkpoint_frequency_minutes", Integer, nullable=False, server_default=text("10")),
+    Column("checkpoint_frequency_minutes", Integer, nullable=False, default=10, server_default=text("10")),
     Column("task_description", Text),
     Column("meta", Json),
     _id("branch_parent_id", "workflow_runs", "SET NULL", index=True),
-    Column("is_branch", Boolean, nullable=False, server_default=text("false")),
-    Column("branch_depth", Integer, nullable=False, server_default=text("0")),
+    Column("is_branch", Boolean, nullable=False, default=False, server_default=text("false")),
+    Column("branch_depth", Integer, nullable=False, default=0, server_default=text("0")),
     _id("parent_run_id", "workflow_runs", "SET NULL", index=True),
     Column("stage_number", Integer),
     Column("stage_name", String(100)),

@@ -157,7 +157,6 @@ def test_check_counts_orphans_and_missing_depths(sqlite_url: str) -> None:
     assert all(finding.problem.startswith("so in 1 rows; ") for finding in found)
 
 
-@pytest.mark.xfail(strict=True, reason="the writer leaves defaults of NOT NULL columns to the database")
 def test_our_writer_writes_where_the_database_knows_no_defaults(empty: Engine) -> None:
     cmbagent_database.make(empty, defaults=False)
     migrate.upgrade(empty)
