@@ -138,11 +138,16 @@ def show(
 
 
 @app.command()
-def doctor(*, database: Database = None, json: Json = False) -> None:
+def doctor(
+    *,
+    tables: Annotated[bool, typer.Option("--db", help="The tables too: size, growth, query times.")] = False,
+    database: Database = None,
+    json: Json = False,
+) -> None:
     """Say what is set, installed, reachable and lost, and how to mend it; exit code 1 when something needs mending."""
     from cmbagent_otel.cli.doctor import examine
 
-    raise typer.Exit(examine(database, json=json))
+    raise typer.Exit(examine(database, tables=tables, json=json))
 
 
 @app.command()
@@ -188,6 +193,39 @@ def export(
     from cmbagent_otel.cli import commands
 
     commands.export(database, name, form, output, redact=redact)
+
+
+@app.command()
+def purge(
+    *,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Runs that ended so long ago: 30d, 12h, 2w.")
+    ] = None,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", metavar="RUN", help="Only this run; may be repeated.")
+    ] = None,
+    events_only: Annotated[
+        bool, typer.Option("--events-only", help="Only their events, with all content; the graph stays.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Delete whole runs by when they ended; a run that goes on is never touched."""
+    from cmbagent_otel.cli.purge import purge as delete_runs
+
+    # Who sits at a terminal is asked; a job of cron is not.
+    ask = sys.stdin.isatty() and not (yes or json)
+    delete_runs(
+        database,
+        older_than,
+        run or [],
+        events_only=events_only,
+        dry_run=dry_run,
+        json=json,
+        confirm=(lambda question: typer.confirm(question, abort=True)) if ask else None,
+    )
 
 
 @app.command()

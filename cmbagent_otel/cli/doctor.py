@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from rich.text import Text
 
 from cmbagent_otel import settings
-from cmbagent_otel.cli import installed, lost, reachable
+from cmbagent_otel.cli import health, installed, lost, reachable
 from cmbagent_otel.cli.findings import Finding, State, mend
 from cmbagent_otel.cli.terminal import out, print_json, say
-from cmbagent_otel.errors import SettingsError
+from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.query.document import SCHEMA
 from cmbagent_otel.query.words import one_line
 from cmbagent_otel.settings import Settings, variable_of
@@ -31,9 +31,10 @@ class Setting(NamedTuple):
     """``option``, ``environment`` or ``default``."""
 
 
-def examine(database: str | None, *, json: bool) -> int:
+def examine(database: str | None, *, tables: bool = False, json: bool) -> int:
     """Look at everything, print it, and return the exit code: 1 when something needs mending."""
     overrides = {"database_url": database} if database else {}
+    found: health.Look | None = None
     try:
         config = settings.load(**overrides)
     except SettingsError as error:
@@ -46,10 +47,15 @@ def examine(database: str | None, *, json: bool) -> int:
             "reachable": list(reachable.look(config)),
             "lost": list(lost.look(config)),
         }
+        if tables:
+            try:
+                found = health.look(config.resolved_database_url)
+            except CmbagentOtelError as error:
+                sections["tables"] = [mend("tables", str(error), "see the database above")]
     if json:
-        _print_json(in_force, sections)
+        _print_json(in_force, sections, found)
     else:
-        _print(in_force, sections)
+        _print(in_force, sections, found)
     return int(any(finding.state is State.MEND for findings in sections.values() for finding in findings))
 
 
@@ -92,7 +98,7 @@ def _without_password(value: str) -> str:
     return value.replace(f":{parts.password}@", ":***@")
 
 
-def _print(in_force: Sequence[Setting], sections: Mapping[str, Sequence[Finding]]) -> None:
+def _print(in_force: Sequence[Setting], sections: Mapping[str, Sequence[Finding]], tables: health.Look | None) -> None:
     if in_force:
         say(Text("set", "bold"))
         width = max(len(setting.variable) for setting in in_force)
@@ -109,19 +115,26 @@ def _print(in_force: Sequence[Setting], sections: Mapping[str, Sequence[Finding]
                 line.append(f"  → {one_line(finding.fix)}", "bold" if finding.state is State.MEND else "dim")
             out().print(line, soft_wrap=True)
     broken = sum(finding.state is State.MEND for findings in sections.values() for finding in findings)
-    say()
+    if tables is not None:
+        say(Text("tables", "bold"))
+        health.show(tables)
+    else:
+        say()
     if broken:
         say(Text(f"{broken} to mend: see ✗ above, the fix stands behind →.", "bold red"))
     else:
         say(Text("All is well.", "green"))
 
 
-def _print_json(in_force: Sequence[Setting], sections: Mapping[str, Sequence[Finding]]) -> None:
+def _print_json(
+    in_force: Sequence[Setting], sections: Mapping[str, Sequence[Finding]], tables: health.Look | None
+) -> None:
     print_json(
         {
             "schema": SCHEMA,
             "settings": [setting._asdict() for setting in in_force],
             **{section: [finding._asdict() for finding in findings] for section, findings in sections.items()},
+            **({"database": health.document(tables)} if tables is not None else {}),
             "to_mend": sum(finding.state is State.MEND for findings in sections.values() for finding in findings),
         }
     )
