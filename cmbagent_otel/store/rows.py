@@ -145,7 +145,7 @@ class Rows:
             cost.prompt_tokens,
             cost.completion_tokens,
             min(cost.prompt_tokens + cost.completion_tokens, MAX_INTEGER),
-            cost.cost_usd or 0.0,
+            round(cost.cost_usd or 0.0, 6),
             self._moment(cost.time_unix_nano),
             cost.source_id,
         )

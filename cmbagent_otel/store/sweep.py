@@ -60,7 +60,8 @@ def _expired(connection: Connection, silent_since: datetime, run_id: str | None 
     query = (
         select(runs.id)
         .where(
-            runs.meta["owner"].as_string().is_not(None),
+            # Who has an owner, or ever had a heartbeat, can be missed.
+            runs.last_heartbeat_at.is_not(None) | runs.meta["owner"].as_string().is_not(None),
             runs.last_heartbeat_at.is_(None) | (runs.last_heartbeat_at < silent_since),
             # A run that is begun, or taken up again, lives until its first heartbeat is due.
             ~tops.where(nodes.start_time_unix_nano >= nanoseconds).exists(),
