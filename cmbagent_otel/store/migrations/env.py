@@ -22,6 +22,6 @@ else:
         connection=given["connection"],
         target_metadata=metadata,
         version_table=VERSION_TABLE,
-        transaction_per_migration=False,
+        render_as_batch=True,
     )
 context.run_migrations()
