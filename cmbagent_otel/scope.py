@@ -117,6 +117,7 @@ class Scope:
         "recorded",
         "run_id",
         "session_id",
+        "span",
     )
 
     def __init__(
@@ -140,6 +141,8 @@ class Scope:
         """What an instrumentor keeps for the spans below, such as the state of a chat."""
         self.place: Place | None = None
         """Asked by the agent turns below, down to the next phase, where they belong."""
+        self.span: Span | None = None
+        """The node's span, where it is one of this process."""
         self.recorded = True
         """False where nothing below is recorded either: hooks need not look."""
         self.has_children = False
@@ -241,6 +244,13 @@ def use_provider(provider: TracerProvider) -> None:
         _take(provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL))
 
 
+def _goes_elsewhere(span: object) -> bool:
+    """Whether it is known of the span that it goes to another provider: as a parent it would never come."""
+    processor = getattr(span, "_span_processor", None)
+    ours = getattr(_process.tracer, "span_processor", None)
+    return processor is not None and ours is not None and processor is not ours
+
+
 def is_our_destination(other: object) -> bool:
     """Whether spans of the tracer or span ``other`` go where ours go."""
     ours = getattr(tracer(), "span_processor", None)
@@ -312,8 +322,13 @@ def enclosing(*, for_workflow: bool = False) -> tuple[Context, Scope | None]:
     """
     current = current_context()
     scope = current.get(_SCOPE_KEY)
+    span = current.get(_SPAN_KEY)
     if isinstance(scope, Scope):
+        if span is not scope.span and scope.span is not None and _goes_elsewhere(span):
+            return trace.set_span_in_context(scope.span, current), scope
         return current, scope
+    if span is not None and _goes_elsewhere(span):
+        current = trace.set_span_in_context(trace.INVALID_SPAN, current)
     fallback = _process.ambient if for_workflow else _fallback()
     if fallback is None:
         return current, None
@@ -389,6 +404,7 @@ def start(
     )
     if scope is not None and node_kind not in (NodeKind.WORKFLOW, NodeKind.PHASE):
         own.place = scope.place
+    own.span = span
     own.recorded = span.is_recording() or not _process.all_or_nothing
     # One copy of the context, where the two setters of the API would make four.
     return Node(span, Context({**context, _SPAN_KEY: span, _SCOPE_KEY: own}), own)

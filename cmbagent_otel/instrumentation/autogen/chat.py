@@ -8,6 +8,7 @@ from typing import Any
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.instrumentation.autogen.kinds import MANAGER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import CONVERSATION, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, Conversation, call_of, is_own_super
 from cmbagent_otel.scope import Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
@@ -20,9 +21,11 @@ def begin_chat(
 ) -> Conversation | None:
     """``ConversableAgent.initiate_chat`` and its async twin."""
     recipient = args[0] if args else kwargs.get("recipient")
-    scope = scopes.enclosing()[1]
+    context, scope = scopes.enclosing()
     if scope is not None and scope.kind == NodeKind.SPEAKER_SELECTION:
         return None  # AG2's own chat about who speaks next
+    if has_recorded(context, CONVERSATION):
+        return None
     around = call_of(scope)
     if is_own_super(scope, NodeKind.CHAT, sender) and around is not None and _is_with(around.chat, recipient):
         return None

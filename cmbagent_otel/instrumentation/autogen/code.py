@@ -10,6 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import CODE, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of, is_own_super
 from cmbagent_otel.instrumentation.autogen.turn import TurnCall
 from cmbagent_otel.instrumentation.files import Folder, look
@@ -54,8 +55,8 @@ def begin_code(
     original: Callable[..., Any], executor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CodeCall | None:
     """``execute_code_blocks`` of an executor, or of an agent without one."""
-    scope = scopes.enclosing()[1]
-    if is_own_super(scope, NodeKind.CODE, executor):
+    context, scope = scopes.enclosing()
+    if is_own_super(scope, NodeKind.CODE, executor) or has_recorded(context, CODE):
         return None
     around = call_of(scope)
     blocks = [_block(block) for block in (args[0] if args else kwargs["code_blocks"])]

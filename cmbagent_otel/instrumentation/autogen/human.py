@@ -8,6 +8,7 @@ from typing import Any
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import HUMAN, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import ChatCall, chat_of, is_own_super
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 
@@ -27,8 +28,8 @@ def begin_human(
     original: Callable[..., Any], agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> HumanCall | None:
     """``get_human_input`` and its async twin."""
-    scope = scopes.enclosing()[1]
-    if is_own_super(scope, NodeKind.APPROVAL, agent):
+    context, scope = scopes.enclosing()
+    if is_own_super(scope, NodeKind.APPROVAL, agent) or has_recorded(context, HUMAN):
         return None
     name = name_of(agent)
     node = scopes.start(

@@ -14,6 +14,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen import answer
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import LLM, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
 from cmbagent_otel.instrumentation.calls import Switch, Wrapper
 from cmbagent_otel.instrumentation.health import fault
@@ -104,7 +105,7 @@ def begin_model(
 ) -> ModelCall | None:
     """A logical call; the entry of the ``config_list`` that is asked first names model and vendor."""
     context, scope = scopes.enclosing()
-    if is_own_super(scope, NodeKind.LLM, wrapper):
+    if is_own_super(scope, NodeKind.LLM, wrapper) or has_recorded(context, LLM):
         return None
     chat = chat_of(scope)
     entry = _first_entry(wrapper)

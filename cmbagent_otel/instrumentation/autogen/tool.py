@@ -17,6 +17,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.handoff import note_tool_result
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import TOOL, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.instrumentation.health import fault
@@ -117,7 +118,7 @@ def begin_tool(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
     requested: Mapping[str, Any] = args[0] if args else kwargs["func_call"]
     call_id = args[1] if len(args) > 1 else kwargs.get("call_id")
     context, scope = scopes.enclosing()
-    if is_own_super(scope, NodeKind.TOOL, agent):
+    if is_own_super(scope, NodeKind.TOOL, agent) or has_recorded(context, TOOL):
         return None
     chat = chat_of(scope)
     asker = chat.asker(call_id) if chat is not None else None

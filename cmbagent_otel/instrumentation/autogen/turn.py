@@ -11,6 +11,7 @@ from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.chat import open_chat
 from cmbagent_otel.instrumentation.autogen.handoff import state_handoff
 from cmbagent_otel.instrumentation.autogen.kinds import EXECUTOR, MANAGER, USER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.neighbours import AGENT, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, Turn, chat_within, is_own_super
 from cmbagent_otel.instrumentation.autogen.tool import ExecutorCall
 from cmbagent_otel.instrumentation.calls import Call
@@ -66,6 +67,8 @@ def _is_all_ag2(agent: Any) -> bool:
 def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """A turn; of a manager the group chat that it runs, of a group's tool executor nothing but what it says."""
     context, scope = scopes.enclosing()
+    if has_recorded(context, AGENT):
+        return None
     chat = chat_within(scope)
     kind = kind_of(agent)
     sender = args[1] if len(args) > 1 else kwargs.get("sender")
