@@ -191,6 +191,7 @@ def _listen(host: str, port: int) -> Any:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # the address is told before uvicorn begins, and must answer from then on
     except OSError as error:
         listener.close()
         raise SettingsError(
