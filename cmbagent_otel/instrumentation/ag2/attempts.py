@@ -8,6 +8,7 @@ from typing import Any
 
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
+from cmbagent_otel.failure import type_name
 from cmbagent_otel.scope import Node
 
 
@@ -51,7 +52,7 @@ def look_at_retry(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if status_code is not None:
         attempts.failed(str(status_code), status_code)
     else:
-        attempts.failed(scopes.type_name(problem) if problem is not None else "_OTHER", None)
+        attempts.failed(type_name(problem) if problem is not None else "_OTHER", None)
 
 
 class Innermost:
@@ -72,7 +73,7 @@ class Innermost:
         except Exception as error:
             attempts = current()
             if attempts is not None:
-                attempts.failed(scopes.type_name(error), getattr(error, "status_code", None))
+                attempts.failed(type_name(error), getattr(error, "status_code", None))
             raise
 
     async def on_tool_execution(self, call_next: Callable[..., Awaitable[Any]], event: Any, context: Any) -> Any:

@@ -10,10 +10,12 @@ from opentelemetry.trace import SpanKind
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.failure import mark_failed
 from cmbagent_otel.instrumentation.ag2 import words
 from cmbagent_otel.instrumentation.ag2.attempts import ModelAttempts
 from cmbagent_otel.instrumentation.ag2.network import turn_ended
 from cmbagent_otel.instrumentation.health import fault
+from cmbagent_otel.instrumentation.metrics import record_model_call
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 from cmbagent_otel.spans.chance import new_uuid
@@ -152,7 +154,7 @@ class Outermost:
     def _tool_returned(self, node: Node, result: Any) -> None:
         error = getattr(result, "error", None)
         if isinstance(error, BaseException):
-            scopes.mark_failed(node.span, error)
+            mark_failed(node.span, error)
         if content.is_recorded():
             content.capture(node.span, semconv.TOOL_CALL_RESULT, words.of_result(result))
 
@@ -222,12 +224,15 @@ async def _around(
 def _end(node: Node, error: BaseException | None) -> None:
     try:
         attempts = node.scope.extra
-        if isinstance(attempts, ModelAttempts) and attempts.node is node:
+        is_model = isinstance(attempts, ModelAttempts) and attempts.node is node
+        if is_model:
             total = attempts.total(answered=error is None)
             if total > 1:
                 node.span.set_attribute(semconv.LLM_ATTEMPTS, total)
             node.scope.extra = None
         node.end(error)
+        if is_model:
+            record_model_call(node.span)
     except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
         fault("_end", problem)
 

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.failure import type_name
 from cmbagent_otel.instrumentation.autogen import answer
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
@@ -18,6 +19,7 @@ from cmbagent_otel.instrumentation.autogen.neighbours import LLM, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
 from cmbagent_otel.instrumentation.calls import Switch, Wrapper
 from cmbagent_otel.instrumentation.health import fault
+from cmbagent_otel.instrumentation.metrics import record_model_call
 from cmbagent_otel.scope import Node
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 
@@ -91,7 +93,9 @@ class ModelCall(ChatCall):
         attempts = self.failures + (error is None)
         if attempts > 1:
             self.node.span.set_attribute(semconv.LLM_ATTEMPTS, attempts)
+        span = self.node.span
         super().close(error)
+        record_model_call(span)
 
     def _tokens(self) -> dict[str, Any]:
         return {
@@ -166,7 +170,7 @@ def look_at_retry(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if status_code is not None:
         call.attempt_failed(str(status_code), status_code)
     else:
-        call.attempt_failed(scopes.type_name(problem) if problem is not None else "_OTHER", None)
+        call.attempt_failed(type_name(problem) if problem is not None else "_OTHER", None)
 
 
 def noting_failure(switch: Switch) -> Wrapper:
@@ -179,7 +183,7 @@ def noting_failure(switch: Switch) -> Wrapper:
             try:
                 call = _current() if switch.on else None
                 if call is not None:
-                    call.attempt_failed(scopes.type_name(error), getattr(error, "status_code", None))
+                    call.attempt_failed(type_name(error), getattr(error, "status_code", None))
             except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
                 fault("noting_failure", problem)
             raise

@@ -14,6 +14,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.failure import mark_failed
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.handoff import note_tool_result
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
@@ -45,7 +46,7 @@ class ToolCall(ChatCall):
         """The function raised; AG2 itself keeps only the words."""
         self.error_seen = True
         try:
-            scopes.mark_failed(self.node.span, error)
+            mark_failed(self.node.span, error)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
             fault("ToolCall.failed", problem)
 
@@ -91,7 +92,7 @@ class ExecutorCall(Call):
         end_time = time.time_ns()
         node.leave()
         if error is not None:
-            scopes.mark_failed(node.span, error)
+            mark_failed(node.span, error)
         self._release()
         self.held = (node, end_time)
 
