@@ -3,3 +3,22 @@
 .PHONY: bench-hooks
 bench-hooks: $(READY) ## measure what the hooks cost on the agent's thread, beside bare spans and AG2's own tracing
 	@$(BIN)/python benchmarks/bench_hooks.py $(ARGS)
+
+# What other tracers make of the same chats; each in an environment of its own, since they wrap the same functions.
+FIDELITY := openinference openlit
+fidelity_openinference = openinference-instrumentation-ag2 openinference-instrumentation-openai
+fidelity_openlit = openlit
+
+.venv-fidelity-%/.ready: pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' 'autogen[openai]==0.14.1' $(fidelity_$*)
+	@touch $@
+
+.PHONY: fidelity
+fidelity: $(READY) $(FIDELITY:%=.venv-fidelity-%/.ready) ## play the same chats under us, AG2's own tracing, OpenInference and OpenLIT, beside the truth
+	@mkdir -p artefacts/fidelity
+	@for tracer in ours ag2; do PYTHONPATH=. $(BIN)/python benchmarks/fidelity.py run $$tracer artefacts/fidelity/$$tracer.json 2>/dev/null; done
+	@for tracer in $(FIDELITY); do \
+	  PYTHONPATH=. .venv-fidelity-$$tracer/bin/python benchmarks/fidelity.py run $$tracer artefacts/fidelity/$$tracer.json 2>/dev/null \
+	  || echo "$$tracer could not be run"; done
+	@$(BIN)/python benchmarks/fidelity.py table $$(ls -tr artefacts/fidelity/*.json)
