@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, func, select
@@ -41,8 +41,15 @@ def put_aside(connection: Connection, refused: Sequence[tuple[Record, Exception]
 
 
 def _without_content(record: SpanRecord) -> dict[str, object]:
-    shown: dict[str, object] = record._asdict()
-    shown["attributes"] = {key: value for key, value in dict(record.attributes).items() if key not in CONTENT_KEYS}
-    shown["events"] = [event.name for event in record.events]
-    shown["links"] = [link._asdict() for link in record.links]
-    return shown
+    said: object = record.attributes
+    attributes = said if isinstance(said, Mapping) else {}
+    return {
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "parent_span_id": record.parent_span_id,
+        "name": record.name,
+        "start_time_unix_nano": record.start_time_unix_nano,
+        "end_time_unix_nano": record.end_time_unix_nano,
+        "status": record.status,
+        "attributes": {key: value for key, value in attributes.items() if key not in CONTENT_KEYS},
+    }

@@ -65,8 +65,7 @@ class Spool:
                 if room < 0:
                     break
                 kept.append(line)
-            file.write(b"".join(kept))
-            file.flush()
+            _write_whole(file, b"".join(kept))
             lost = len(records) - len(kept)
             if lost:
                 self._count_lost(lost)
@@ -137,7 +136,7 @@ class Spool:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         _, self._others = self.waiting()
         path = self.directory / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
-        file = path.open("ab")
+        file = path.open("ab", buffering=0)  # a line that append() has taken survives the process
         path.chmod(0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         self._file, self._path = file, path
@@ -190,6 +189,18 @@ def _replay(path: Path, writer: RecordWriter) -> int:
     return replayed + len(batch)
 
 
+def _write_whole(file: IO[bytes], lines: bytes) -> None:
+    """Append all of it or, where the disk is full, nothing: half a line would spoil the next one."""
+    before = file.tell()
+    unwritten = memoryview(lines)
+    try:
+        while unwritten:
+            unwritten = unwritten[file.write(unwritten) :]
+    except OSError:
+        file.truncate(before)
+        raise
+
+
 def _is_start(record: Record) -> bool:
     return isinstance(record, SpanRecord) and record.end_time_unix_nano is None
 
@@ -201,19 +212,19 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """The record of a line; None for one that was cut off when its process died."""
+    """The record of a line; None for one that was cut off when its process died, or that no version of ours wrote."""
     try:
         kind, *fields = orjson.loads(line)
-    except (orjson.JSONDecodeError, ValueError):
+        if kind == "heartbeat":
+            return Heartbeat(tuple(fields[0]), *fields[1:])
+        record = SpanRecord(*fields)
+        return record._replace(
+            events=tuple(SpanEvent(*event) for event in record.events),
+            links=tuple(SpanLink(*link) for link in record.links),
+            attributes=_tuples(record.attributes),
+        )
+    except (ValueError, TypeError, AttributeError, IndexError):
         return None
-    if kind == "heartbeat":
-        return Heartbeat(tuple(fields[0]), *fields[1:])
-    record = SpanRecord(*fields)
-    return record._replace(
-        events=tuple(SpanEvent(*event) for event in record.events),
-        links=tuple(SpanLink(*link) for link in record.links),
-        attributes=_tuples(record.attributes),
-    )
 
 
 def _tuples(attributes: Any) -> dict[str, Any]:
