@@ -31,9 +31,11 @@ from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.exporter import claim_registered
 from cmbagent_otel.graph import cost
 from cmbagent_otel.processor import DagSpanProcessor
-from cmbagent_otel.scope import Node
+from cmbagent_otel.scope import Node, Scope
+from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.settings import DAG_EXPORTER, OTLP_EXPORTER, Settings
 from cmbagent_otel.spans.ids import SystemRandomIdGenerator
+from cmbagent_otel.spans.record import default_run_id
 
 _logger = logging.getLogger(__name__)
 
@@ -245,7 +247,9 @@ def _remote(config: Settings) -> Context | None:
     if not parent.is_valid:
         _logger.warning("cmbagent-otel: TRACEPARENT=%r is not a trace context; ignored", config.traceparent)
         return None
-    return scope.remote_context(parent, config.run_id, config.session_id)
+    run_id = config.run_id or default_run_id(f"{parent.trace_id:032x}")
+    around = trace.set_span_in_context(trace.NonRecordingSpan(parent), Context())
+    return scope.with_scope(around, Scope(run_id, config.session_id, NodeKind.WORKFLOW))
 
 
 def _join(config: Settings) -> None:

@@ -7,30 +7,28 @@ nothing, and the bookkeeping goes on.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
-from typing import Any, Protocol
+from typing import Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
-    NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
-    Status,
-    StatusCode,
     Tracer,
     TracerProvider,
 )
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from cmbagent_otel import content, semconv
+from cmbagent_otel.failure import mark_failed
+from cmbagent_otel.lineage import Place, Siblings
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.record import default_run_id, node_id
 from cmbagent_otel.version import __version__
@@ -43,64 +41,6 @@ _SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as o
 _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
 _ABANDONED_WITHIN_NANO = 250_000_000
 """Well before a start record is sent."""
-_NOT_ERRORS: tuple[type[BaseException], ...] = (GeneratorExit,)
-
-
-class Siblings:
-    """The children of one node that follow each other, and which of them a next one follows.
-
-    The frontier holds the node ids of those that are finished, that no redo has superseded, and that no
-    other finished one follows.
-    """
-
-    __slots__ = ("_frontier", "_lock", "_open")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open = 0
-        self._frontier: dict[str, None] = {}
-
-    def begin(self, *, supersedes: str | None = None) -> tuple[tuple[str, ...], str]:
-        """Start one more; returns the ids that it follows and the type of those dependencies.
-
-        A redo follows the attempt that it ``supersedes`` by an edge of its own, so none is returned for it.
-        """
-        with self._lock:
-            others = self._open
-            self._open += 1
-            if supersedes is not None:
-                self._frontier.pop(supersedes, None)
-                return (), semconv.EdgeType.CONDITIONAL
-            kind = semconv.EdgeType.PARALLEL if others else semconv.EdgeType.SEQUENTIAL
-            return tuple(self._frontier), kind
-
-    def end(self, own_id: str | None, follows: Sequence[str], *, superseded: bool = False) -> None:
-        """Finish the one of that id, which follows those; one already superseded leaves the frontier as it is."""
-        with self._lock:
-            self._open -= 1
-            if own_id is None or superseded:
-                return
-            for follower in follows:
-                self._frontier.pop(follower, None)
-            self._frontier[own_id] = None
-
-
-class Place(Protocol):
-    """Where in a phase the program stands while one chat goes on through several of its steps.
-
-    CMBAgent moves from step to step by tools that its agents call, so no block of its code is a step.
-    """
-
-    def look(self, node_kind: str, name: str) -> Node | None:
-        """Told of each turn in the chat, and of each tool call, before it begins.
-
-        Args:
-            node_kind: ``agent`` or ``tool``.
-            name: of the agent or the tool.
-
-        Returns:
-            The step that a turn belongs to, or None where it belongs to the chat. Never raises.
-        """
 
 
 class Scope:
@@ -443,41 +383,11 @@ def workflow_closed(node: Node) -> None:
         _process.open_workflows.pop(id(node), None)
 
 
-def remote_context(parent: SpanContext, run_id: str | None, session_id: str | None) -> Context:
-    """A context under a span of another process, in its run."""
-    run = run_id or default_run_id(f"{parent.trace_id:032x}")
-    return with_scope(
-        trace.set_span_in_context(NonRecordingSpan(parent), Context()), Scope(run, session_id, NodeKind.WORKFLOW)
-    )
-
-
 def id_of(span_context: SpanContext) -> str | None:
     """The node id of a span, or None where its context is not valid."""
     if not span_context.is_valid:
         return None
     return node_id(f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}")
-
-
-def mark_failed(span: Span, error: BaseException) -> None:
-    """Say that ``error`` ended the span: ERROR and ``error.type``; its words only behind the content gate."""
-    if isinstance(error, _NOT_ERRORS) or (isinstance(error, SystemExit) and error.code in (None, 0)):
-        return
-    span.set_attribute(semconv.ERROR_TYPE, type_name(error))
-    span.set_status(Status(StatusCode.ERROR))
-    if not isinstance(error, asyncio.CancelledError):
-        content.capture(span, semconv.ERROR_MESSAGE, str(error))
-
-
-def state_failure(span: Span, error_type: str) -> None:
-    """Say that the span failed though nothing was raised; ``error_type`` is a short name of why."""
-    span.set_attribute(semconv.ERROR_TYPE, error_type)
-    span.set_status(Status(StatusCode.ERROR))
-
-
-def type_name(error: BaseException) -> str:
-    """The fully qualified name of an exception's class, bare for built-in ones."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def detach(token: Token[Context]) -> None:

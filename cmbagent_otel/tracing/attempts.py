@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, SpanContext
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
 from cmbagent_otel.errors import RedoLimitExceeded
+from cmbagent_otel.failure import state_failure
 from cmbagent_otel.resumption import Attempted
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType
@@ -115,7 +116,7 @@ class Attempt(Part):
     def set_failed(self, error_type: str) -> None:
         """Say that this attempt came to nothing, though it raised nothing; ``error_type`` is a short name of why."""
         if self._node is not None:
-            scopes.state_failure(self._node.span, error_type)
+            state_failure(self._node.span, error_type)
 
     def set_status(self, word: str) -> None:
         """Keep the last word of the program on this attempt, such as ``in progress``."""

@@ -13,7 +13,8 @@ from opentelemetry import context as context_api
 
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
-from cmbagent_otel.scope import Node, Siblings
+from cmbagent_otel.lineage import Siblings
+from cmbagent_otel.scope import Node
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -10,8 +10,9 @@ from opentelemetry.context import Context
 
 from cmbagent_otel import resumption, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.lineage import Siblings
 from cmbagent_otel.resumption import Left
-from cmbagent_otel.scope import Node, Scope, Siblings
+from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 from cmbagent_otel.tracing.block import Block, Defaults, follow
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.failure import state_failure
 from cmbagent_otel.instrumentation.cmbagent.progress import Progress
 from cmbagent_otel.instrumentation.cmbagent.steps import Steps, Task
 from cmbagent_otel.scope import Node
@@ -83,7 +84,7 @@ class ManagedPhase:
         self._steps.end(failed=failed or semconv.INTERRUPTED)
         self._leave()
         if failed is not None:
-            scopes.state_failure(self.node.span, failed)
+            state_failure(self.node.span, failed)
             if words:
                 content.capture(self.node.span, semconv.ERROR_MESSAGE, words)
         self.node.scope.extra = None
