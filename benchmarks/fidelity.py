@@ -93,7 +93,7 @@ def openinference(provider: TracerProvider) -> None:
 def openlit(provider: TracerProvider) -> None:
     """OpenLIT; it takes the global provider."""
     trace.set_tracer_provider(provider)
-    importlib.import_module("openlit").init(tracer=trace.get_tracer("openlit"), disable_metrics=True)
+    importlib.import_module("openlit").init(disable_metrics=True)
 
 
 TRACERS: dict[str, Callable[[TracerProvider], None]] = {

@@ -6,12 +6,16 @@ bench-hooks: $(READY) ## measure what the hooks cost on the agent's thread, besi
 
 # What other tracers make of the same chats; each in an environment of its own, since they wrap the same functions.
 FIDELITY := openinference openlit
-fidelity_openinference = openinference-instrumentation-ag2 openinference-instrumentation-openai
-fidelity_openlit = openlit
+fidelity_openinference = openinference-instrumentation-ag2 openinference-instrumentation-openai 'autogen[openai]==0.14.1'
+# OpenLIT knows AG2 by the distribution's name.
+fidelity_openlit = openlit 'ag2[openai]==0.14.0'
 
+# Ours without its dependencies: the others pin versions of OpenTelemetry that it does not take.
 .venv-fidelity-%/.ready: pyproject.toml
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' 'autogen[openai]==0.14.1' $(fidelity_$*)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(fidelity_$*) \
+	  opentelemetry-sdk opentelemetry-instrumentation orjson pydantic-settings wrapt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 .PHONY: fidelity
