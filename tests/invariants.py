@@ -33,9 +33,11 @@ _BROKEN = {
         HAVING MIN(order_index) <> 0 OR MAX(order_index) <> COUNT(*) - 1 OR COUNT(DISTINCT order_index) <> COUNT(*)
     """,
     "siblings stand in another order than they began": """
-        SELECT a.id FROM dag_nodes a JOIN dag_nodes b ON b.parent_node_id = a.parent_node_id
-         WHERE a.node_type <> 'branch_point' AND b.node_type <> 'branch_point'
-           AND a.start_time_unix_nano < b.start_time_unix_nano AND a.order_index > b.order_index
+        SELECT id FROM (
+          SELECT id, start_time_unix_nano,
+                 LAG(start_time_unix_nano) OVER (PARTITION BY run_id, parent_node_id ORDER BY order_index) AS before
+            FROM dag_nodes WHERE node_type NOT IN ('branch_point', 'placeholder') AND parent_node_id IS NOT NULL
+        ) siblings WHERE before > start_time_unix_nano
     """,
     # A redo of another day stands in the tree of its own trace.
     "a redo has another place than its source": """
