@@ -292,6 +292,8 @@ def test_uninstrumented_manager_makes_no_spans() -> None:
 def test_hooks_of_the_fork_itself_do_not_double_ours(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fork patches AG2's ``generate_reply`` by a plain wrapper, before or after ours is put in."""
     seen: list[str] = []
+    # The first thing patched is the last one undone: what stands here now, not the hook that theirs is put round.
+    monkeypatch.setattr(ConversableAgent, "generate_reply", ConversableAgent.generate_reply)
 
     def install_ag2_hooks() -> None:
         original = ConversableAgent.generate_reply
