@@ -64,7 +64,7 @@ def settle(connection: Connection, graphs: Iterable[SpanGraph], run_ids: Iterabl
     fragment.resolve()
     if accepted:
         claims.load_moved()
-        _join_remote_parents(fragment)
+        _join_remote_parents(fragment, claims.runs)
         _spread(fragment)
     chained = redo.chain(fragment)
     _spread(fragment)
@@ -123,18 +123,34 @@ def _runs(fragment: Fragment) -> set[str]:
     return runs | {node.before.run_id for node in fragment.nodes.values() if node.before is not None}
 
 
-def _join_remote_parents(fragment: Fragment) -> None:
+def _join_remote_parents(fragment: Fragment, run_ids: set[str]) -> None:
     """Put workflows under their parent of another process, where that is known and in the same run."""
-    waiting = select(fragment.connection, _runs(fragment), _WAITING)
+    waiting = select(fragment.connection, _runs(fragment) | run_ids, _WAITING)
     fragment.load(row.id for row in waiting if row.trace_id in fragment.trace_ids)
     fragment.resolve()
-    remote = [node for node in fragment.nodes.values() if "remote_parent" in node.meta]
-    for node in remote:
-        parent = fragment.nodes.get(str(node.meta["remote_parent"]))
-        joins = parent is not None and parent.known and (not node.run_is_stated or parent.run_id == node.run_id)
-        node.parent_id = parent.id if joins and parent is not None and not _is_circle(fragment, node) else None
-    if remote:
+    _place_remote(fragment)
+
+
+def _place_remote(fragment: Fragment) -> None:
+    """Put workflows of other processes under their parent, or make them roots, as things are known now."""
+    remote = [
+        node for node in fragment.nodes.values() if "remote_parent" in node.meta and node.trace_id in fragment.trace_ids
+    ]
+    # Where one stands decides the run of those below it, and so where these stand: at most as often as they are nested.
+    for _ in remote:
+        if not sum(_joins_or_leaves(fragment, node) for node in remote):
+            break
         fragment.resolve()
+
+
+def _joins_or_leaves(fragment: Fragment, node: Node) -> bool:
+    parent = fragment.nodes.get(str(node.meta["remote_parent"]))
+    parent_id: str | None = None
+    if parent is not None and parent.known and (not node.run_is_stated or parent.run_id == node.run_id):
+        parent_id = None if _is_circle(fragment, node) else parent.id
+    changes = parent_id != node.parent_id
+    node.parent_id = parent_id
+    return changes
 
 
 def _is_circle(fragment: Fragment, node: Node) -> bool:
@@ -188,3 +204,4 @@ def _spread(fragment: Fragment) -> None:
         looked_at.update(below)
         fragment.load_children(below)
         fragment.resolve()
+        _place_remote(fragment)  # a parent that has moved to another run lets go of it
