@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete
+import orjson
+from sqlalchemy import Connection, Table, delete
 
 from cmbagent_otel.graph.record import EdgeRecord, EventRecord, SpanGraph
 from cmbagent_otel.graph.sanitize import json_text
@@ -12,7 +14,7 @@ from cmbagent_otel.semconv import EdgeType, EventSubtype
 from cmbagent_otel.spans.record import Heartbeat
 from cmbagent_otel.store import bulk, rows
 from cmbagent_otel.store.bulk import Row
-from cmbagent_otel.store.fragment import Node
+from cmbagent_otel.store.fragment import Context, Node
 from cmbagent_otel.store.rank import rank
 from cmbagent_otel.store.rows import Place, Rows, moment
 from cmbagent_otel.store.runs import ensure_runs, remove_empty_runs, settle_runs, settle_sessions, settle_steps
@@ -28,15 +30,27 @@ from cmbagent_otel.store.schema import (
 from cmbagent_otel.store.select import change, select
 from cmbagent_otel.store.settle import Settled, settle
 
+_NO_DEPTHS: Mapping[str, tuple[int, int]] = {}
 _LAST_ORDER = """
 SELECT ids.id, (SELECT max(e.execution_order) FROM execution_events e WHERE e.run_id = ids.id) AS last FROM ids"""
+# Depths that are known now come along: a second change of all these rows would double the cost.
 _RANKED = """
-, ranked(id, place) AS (
-  SELECT e.id, row_number() OVER (
-      PARTITION BY e.run_id ORDER BY e.timestamp, CASE WHEN e.event_subtype = 'end' THEN 1 ELSE 0 END, e.id) - 1
-    FROM ids JOIN execution_events e ON e.run_id = ids.id WHERE e.trace_id IS NOT NULL)
-UPDATE execution_events SET execution_order = ranked.place FROM ranked
- WHERE ranked.id = execution_events.id AND execution_events.execution_order <> ranked.place"""
+, ranked(id, place, depth) AS (
+  SELECT e.id,
+         row_number() OVER (
+           PARTITION BY e.run_id ORDER BY e.timestamp, CASE WHEN e.event_subtype = 'end' THEN 1 ELSE 0 END, e.id) - 1,
+         CASE WHEN d.main IS NULL THEN e.depth WHEN e.id = e.node_id THEN d.main ELSE d.inside END
+    FROM ids JOIN execution_events e ON e.run_id = ids.id LEFT JOIN ({depths}) d ON d.node_id = e.node_id
+   WHERE e.trace_id IS NOT NULL)
+UPDATE execution_events SET execution_order = ranked.place, depth = ranked.depth FROM ranked
+ WHERE ranked.id = execution_events.id
+   AND (execution_events.execution_order <> ranked.place OR execution_events.depth <> ranked.depth)"""
+_DEPTHS = {
+    "postgresql": "SELECT key AS node_id, CAST(value ->> 0 AS integer) AS main, CAST(value ->> 1 AS integer) AS inside"
+    " FROM jsonb_each(CAST(:depths AS jsonb))",
+    "sqlite": "SELECT key AS node_id, json_extract(value, '$[0]') AS main, json_extract(value, '$[1]') AS inside"
+    " FROM json_each(:depths)",
+}
 
 
 def write_batch(connection: Connection, graphs: Sequence[SpanGraph], heartbeats: Sequence[Heartbeat] = ()) -> int:
@@ -68,9 +82,20 @@ def _note(connection: Connection, heartbeats: Sequence[Heartbeat]) -> None:
         )
 
 
-def number_events(connection: Connection, run_ids: Iterable[str]) -> None:
-    """Give the events of runs that are over their dense order by time; ``connection`` holds the runs' locks."""
-    change(connection, run_ids, _RANKED)
+def number_events(
+    connection: Connection, run_ids: Collection[str], depths: Mapping[str, tuple[int, int]] = _NO_DEPTHS
+) -> None:
+    """Give the events of runs that are over their dense order by time; ``connection`` holds the runs' locks.
+
+    ``depths`` are new depths of the main event and of the other events of nodes.
+    """
+    if not run_ids:
+        return
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")  # here it is whole runs that are joined
+    statement = _RANKED.replace("{depths}", _DEPTHS[dialect])
+    change(connection, run_ids, statement, depths=orjson.dumps(depths).decode())
 
 
 class _Batch:
@@ -81,6 +106,8 @@ class _Batch:
         self._rows = Rows(connection.dialect.name)
         self._changed = settled.fragment.changed
         self._sessions: dict[str, str] = {}
+        self._over: set[str] = set()
+        self._depths: dict[str, tuple[int, int]] = {}
 
     def write(self) -> None:
         connection = self._connection
@@ -89,15 +116,18 @@ class _Batch:
         self._settled.claims.write()
         self._write_nodes()
         steps_left = self._settle_steps()
+        for run in settle_runs(connection, runs | self._settled.before):
+            self._sessions[run.id] = run.session_id
+            if run.is_over:
+                self._over.add(run.id)
         self._write_events()
         self._write_edges()
         self._write_costs_and_files()
         self._move_dependents()
-        connection.execute(delete(workflow_steps).where(workflow_steps.c.id.in_(steps_left)))
-        gone = remove_empty_runs(connection, self._settled.before | self._settled.claims.runs)
-        over = settle_runs(connection, runs | self._settled.before)
-        settle_sessions(connection, gone)
-        number_events(connection, over)
+        if steps_left:
+            connection.execute(delete(workflow_steps).where(workflow_steps.c.id.in_(steps_left)))
+        settle_sessions(connection, remove_empty_runs(connection, self._settled.before))
+        number_events(connection, self._over, self._depths)
 
     def _stated_sessions(self) -> dict[str, str]:
         stated: dict[str, str] = {}
@@ -118,21 +148,26 @@ class _Batch:
         bulk.insert(connection, dag_nodes, rows.NODE, [self._rows.node(node, session[node.run_id]) for node in new])
         said = [self._rows.node(node, session[node.run_id]) for node in self._changed if node.record is not None]
         bulk.upsert(connection, dag_nodes, rows.NODE, rows.NODE_KEEPS, said)
-        moved, told = [], []
+        moved = _Changes(connection, dag_nodes, "id")
         for node in self._nodes.values():
             stored = node.stored
             if stored is None or node.record is not None:
                 continue
-            place = (node.run_id, node.parent_id, node.depth, node.order_index)
-            if place != (stored.run_id, stored.parent_id, stored.depth, stored.order_index):
-                moved.append((node.id, session[node.run_id], *place))
-            if stored.meta != node.meta:
-                told.append((node.id, json_text(node.meta)))
-        columns = ("session_id", "run_id", "parent_node_id", "depth", "order_index")
-        bulk.update(connection, dag_nodes, "id", columns, moved)
-        bulk.update(connection, dag_nodes, "id", ("meta",), told)
-        shifted = [(node_id, place) for node_id, (place, _) in self._settled.shifted.items()]
-        bulk.update(connection, dag_nodes, "id", ("order_index",), shifted)
+            values: dict[str, Any] = {}
+            if node.run_id != stored.run_id:
+                values |= {"run_id": node.run_id, "session_id": session[node.run_id]}
+            if node.parent_id != stored.parent_id:
+                values["parent_node_id"] = node.parent_id
+            if node.depth != stored.depth:
+                values["depth"] = node.depth
+            if node.order_index != stored.order_index:
+                values["order_index"] = node.order_index
+            if node.meta != stored.meta:
+                values["meta"] = json_text(node.meta)
+            moved.add(node.id, values)
+        for node_id, (place, _) in self._settled.shifted.items():
+            moved.add(node_id, {"order_index": place})
+        moved.write()
 
     def _settle_steps(self) -> set[str]:
         """Write the steps of runs whose attempts have changed; returns those that no attempt belongs to any more."""
@@ -163,9 +198,11 @@ class _Batch:
         values = []
         for event in ordered:
             node = self._nodes[event.node_id]
-            before = last[node.run_id]
-            order = last[node.run_id] = 0 if before is None else before + 1
-            values.append(self._rows.event(event, self._place(node), order))
+            order = last[node.run_id]
+            if not (event.id == node.id and node.before is not None and node.before.event_id == node.id):
+                order = last[node.run_id] = 0 if order is None else order + 1
+            # Whatever is stored already keeps its place, and takes none of the others.
+            values.append(self._rows.event(event, self._place(node), order or 0))
         bulk.upsert(self._connection, execution_events, rows.EVENT, rows.EVENT_KEEPS, values)
 
     def _write_edges(self) -> None:
@@ -203,22 +240,65 @@ class _Batch:
 
     def _move_dependents(self) -> None:
         """Bring along what belongs to nodes that stand elsewhere now."""
-        events, inner, owned, edges = [], [], [], []
-        for node in self._changed:
-            if node.stored is None or node.before == node.after or not node.known:
-                continue
-            place = self._place(node)
-            own = place.own
-            belongs = (own.run_id, place.session_id, own.step_id)
-            events.append((node.id, *belongs, own.parent_event_id, place.main_depth))
-            inner.append((node.id, *belongs, own.event_id, place.inner_depth))
-            owned.append((node.id, *belongs))
-            edges.append((node.id, own.run_id))
         connection = self._connection
-        belongs_to = ("run_id", "session_id", "step_id")
-        in_tree = (*belongs_to, "parent_event_id", "depth")
-        bulk.update(connection, execution_events, "id", in_tree, events, only="t.node_id = t.id")
-        bulk.update(connection, execution_events, "node_id", in_tree, inner, only="t.node_id <> t.id")
-        bulk.update(connection, cost_records, "source_id", belongs_to, owned)
-        bulk.update(connection, files, "node_id", belongs_to, owned)
-        bulk.update(connection, dag_edges, "to_node_id", ("run_id",), edges, only="t.run_id IS NOT NULL")
+        main = _Changes(connection, execution_events, "id")
+        inner = _Changes(connection, execution_events, "node_id", only="t.node_id <> t.id")
+        costs = _Changes(connection, cost_records, "source_id")
+        made = _Changes(connection, files, "node_id", only="t.source_id IS NOT NULL")
+        edges = _Changes(connection, dag_edges, "to_node_id", only="t.run_id IS NOT NULL")
+        for node in self._changed:
+            before, own = node.before, node.after
+            if before is None or own is None or before == own or not node.known:
+                continue
+            if own.run_id != before.run_id:
+                edges.add(node.id, {"run_id": own.run_id})
+            belongs = self._belongings(before, own)
+            costs.add(node.id, belongs)
+            made.add(node.id, belongs)
+            depth_known = own.event_depth != before.event_depth and own.run_id not in self._over
+            if own.run_id in self._over:
+                self._depths[node.id] = (rows.main_depth(own), rows.inner_depth(own))
+            if node.has_event:
+                main_depth = {"depth": rows.main_depth(own)} if depth_known else {}
+                main.add(node.id, belongs | _parent(before.parent_event_id, own.parent_event_id) | main_depth)
+            inner_depth = {"depth": rows.inner_depth(own)} if depth_known else {}
+            inner.add(node.id, belongs | _parent(before.event_id, own.event_id) | inner_depth)
+        for changes in (main, inner, costs, made, edges):
+            changes.write()
+
+    def _belongings(self, before: Context, own: Context) -> dict[str, Any]:
+        """What changes in all that belongs to a node: run and session, and the step."""
+        belongs: dict[str, Any] = {}
+        if own.run_id != before.run_id:
+            belongs = {"run_id": own.run_id, "session_id": self._sessions[own.run_id]}
+        if own.step_id != before.step_id:
+            belongs["step_id"] = own.step_id
+        return belongs
+
+
+def _parent(before: str | None, now: str | None) -> dict[str, Any]:
+    return {"parent_event_id": now} if now != before else {}
+
+
+class _Changes:
+    """Changes of single rows, written together with others of the same columns.
+
+    Only what changes is set: a database writes all the indexes of a column that is set, changed or not.
+    """
+
+    def __init__(self, connection: Connection, table: Table, key: str, *, only: str = "") -> None:
+        self._connection = connection
+        self._table = table
+        self._key = key
+        self._only = only
+        self._rows: dict[tuple[str, ...], list[Row]] = {}
+
+    def add(self, key: str, values: dict[str, Any]) -> None:
+        """Set ``values`` in the row of ``key``."""
+        if values:
+            self._rows.setdefault(tuple(values), []).append((key, *values.values()))
+
+    def write(self) -> None:
+        """Write them all."""
+        for columns, found in self._rows.items():
+            bulk.update(self._connection, self._table, self._key, columns, found, only=self._only)

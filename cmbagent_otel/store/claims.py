@@ -84,6 +84,7 @@ class Claims:
         rows = select(self._connection, moved, _UNSTATED)
         traces = set().union(*moved.values()) if moved else set()
         self._fragment.load(row.id for row in rows if row.trace_id in traces)
+        self._fragment.resolve_new()
 
     def place_placeholders(self, edges: Iterable[EdgeRecord]) -> None:
         """Give each placeholder the run of the earliest span that speaks of it; make those that edges come from."""

@@ -143,15 +143,20 @@ class Stored(NamedTuple):
     step_id: str | None
 
 
+# What can still change, and what settling looks into, comes with its whole meta; of others two facts are enough.
 _COLUMNS = (
     "n.id, n.trace_id, n.span_id, n.run_id, n.parent_node_id, n.node_type, n.agent, n.status, n.order_index, n.depth,"
-    " n.start_time_unix_nano, n.attempt, {meta} AS meta, e.id AS event_id, e.step_id"
+    " n.start_time_unix_nano, n.attempt, e.id AS event_id, e.step_id,"
+    " {meta.kind} AS kind, {meta.run_is_inherited} AS run_is_inherited,"
+    " CASE WHEN n.status NOT IN ('completed', 'failed') OR n.node_type IN ('step', 'branch_point', 'workflow')"
+    " THEN {meta} END AS meta"
 )
 _WITH_ANCESTORS = f"""
 , up(id) AS (
   SELECT id FROM ids UNION SELECT n.parent_node_id FROM up JOIN dag_nodes n ON n.id = up.id
    WHERE n.parent_node_id IS NOT NULL)
 SELECT {_COLUMNS} FROM up JOIN dag_nodes n ON n.id = up.id LEFT JOIN execution_events e ON e.id = n.id"""
+_META = "SELECT {meta} AS meta FROM ids JOIN dag_nodes n ON n.id = ids.id"
 _CHILDREN = f"""
 SELECT {_COLUMNS} FROM ids JOIN dag_nodes n ON n.parent_node_id = ids.id
   LEFT JOIN execution_events e ON e.id = n.id"""
@@ -182,6 +187,13 @@ class Fragment:
         missing = [node_id for node_id in node_ids if node_id not in self.nodes]
         self._add(select(self.connection, missing, _WITH_ANCESTORS))
 
+    def complete(self, node: Node) -> None:
+        """Load the whole meta of a stored node, before it is changed; one that has come in has it."""
+        if node.stored is not None and node.record is None:
+            for row in select(self.connection, [node.id], _META):
+                node.meta = json_object(row.meta) | node.meta
+                node.stored = node.stored._replace(meta=json_object(row.meta))
+
     def load_children(self, node_ids: Iterable[str]) -> None:
         """Load the children of nodes that are in memory."""
         self._add(select(self.connection, node_ids, _CHILDREN))
@@ -202,22 +214,31 @@ class Fragment:
 
     def resolve(self) -> None:
         """Find out what every node hands down, as things are known now."""
-        ordered: list[Node] = []
         for node in self.nodes.values():
             node.after = None
-        for node in self.nodes.values():
+        self.resolve_new()
+
+    def resolve_new(self) -> None:
+        """The same for nodes that were loaded since, where nothing else has changed."""
+        ordered: list[Node] = []
+        nodes = self.nodes
+        for node in nodes.values():
+            if node.after is not None:
+                continue
             path = []
             current: Node | None = node
             while current is not None and current.after is None:
                 current.after = _NOTHING
                 path.append(current)
-                current = self.nodes.get(current.parent_id) if current.parent_id is not None else None
-            ordered.extend(reversed(path))
+                current = nodes.get(current.parent_id) if current.parent_id is not None else None
+            path.reverse()
+            ordered += path
         for node in ordered:
             self._place(node)
         for node in ordered:
-            above = self.nodes[node.parent_id].after if node.parent_id is not None else None
-            node.after = _hand_down(node, above, node.run_id, node.depth, self._step_of(node))
+            above = nodes[node.parent_id].after if node.parent_id is not None else None
+            step_id = self._step_of(node) if node.known and node.is_step else None
+            node.after = _hand_down(node, above, node.run_id, node.depth, step_id)
 
     def _place(self, node: Node) -> None:
         """Find run and depth; those of the parent are found."""
@@ -231,10 +252,8 @@ class Fragment:
         else:
             node.depth = None if parent.depth is None else parent.depth + 1
 
-    def _step_of(self, node: Node) -> str | None:
+    def _step_of(self, node: Node) -> str:
         """The step that begins with ``node``: that of its source where this stands in the same run, else its own."""
-        if not node.known or not node.is_step:
-            return None
         source = self.nodes.get(node.source_id) if node.source_id is not None else None
         if source is None or not source.known or not source.is_step or source.run_id != node.run_id:
             return node.id
@@ -258,25 +277,28 @@ _NOTHING = Context("", None, None, None, None, -1, None)
 
 
 def _hand_down(node: Node, above: Context | None, run_id: str, depth: int | None, step_id: str | None) -> Context:
-    event_above = above.event_id if above is not None else None
-    event_depth = above.event_depth if above is not None and depth is not None else -1
-    phase = node.node_type if node.meta.get("kind") == NodeKind.PHASE else above.phase if above is not None else None
-    return Context(
-        run_id,
-        depth,
-        step_id or (above.step_id if above is not None else None),
-        event_above,
-        node.id if node.has_event else event_above,
-        event_depth + 1 if node.has_event and depth is not None else event_depth,
-        phase,
-    )
+    if above is None:
+        above = _NOTHING
+    event_depth = above.event_depth if depth is not None else -1
+    if node.has_event:
+        event_id, event_depth = node.id, event_depth + 1 if depth is not None else -1
+    else:
+        event_id = above.event_id or ""
+    phase = node.node_type if node.meta.get("kind") == NodeKind.PHASE else above.phase
+    return Context(run_id, depth, step_id or above.step_id, above.event_id, event_id or None, event_depth, phase)
 
 
 def _node_of(row: Row[Any]) -> Node:
     node = Node(row.id)
     node.trace_id = row.trace_id or ""
     node.known = row.node_type != NodeType.PLACEHOLDER
-    node.meta = json_object(row.meta)
+    if row.meta is not None:
+        node.meta = json_object(row.meta)
+    else:
+        if row.kind is not None:
+            node.meta["kind"] = row.kind
+        if row.run_is_inherited is not None:
+            node.meta["run_is_inherited"] = True
     node.run_id = row.run_id
     node.run_is_stated = node.known and "run_is_inherited" not in node.meta
     node.parent_id = row.parent_node_id

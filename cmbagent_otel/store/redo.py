@@ -26,6 +26,8 @@ class Chained(NamedTuple):
     """From the attempt before, for redos that do not name it."""
     loose: tuple[str, ...]
     """Redos whose edge from another attempt is no longer true."""
+    looked: bool
+    """False where no step has changed, and so nothing was looked at."""
 
 
 def load_steps(fragment: Fragment, run_ids: set[str]) -> None:
@@ -40,10 +42,14 @@ def chain(fragment: Fragment) -> Chained:
         if node.is_step:
             runs.update((node.run_id,) if node.before is None else (node.run_id, node.before.run_id))
     if not runs:
-        return Chained((), ())
+        return Chained((), (), looked=False)
     load_steps(fragment, runs)
-    fragment.load([node.source_id for node in fragment.nodes.values() if node.is_redo and node.source_id is not None])
-    fragment.resolve()
+    redos = [node for node in fragment.nodes.values() if node.is_redo]
+    fragment.load([node.source_id for node in redos if node.source_id is not None])
+    fragment.resolve_new()
+    if not redos:
+        return Chained((), (), looked=True)
+    fragment.resolve()  # a source that has come in makes another step of its redos
     edges: list[EdgeRecord] = []
     loose: list[str] = []
     for attempts in _attempts(fragment, runs):
@@ -54,7 +60,8 @@ def chain(fragment: Fragment) -> Chained:
                     edges.append(edge)
                 if _lost_its_previous(node):
                     loose.append(node.id)
-    return Chained(tuple(edges), tuple(loose))
+    fragment.resolve()
+    return Chained(tuple(edges), tuple(loose), looked=True)
 
 
 def _attempts(fragment: Fragment, runs: set[str]) -> Iterable[list[Node]]:
@@ -115,7 +122,7 @@ def follow_source(fragment: Fragment, shifted: dict[str, tuple[int, str]]) -> No
     moved = any(node.stored is not None and node.order_index != node.stored.order_index for node in steps)
     if moved or any(node_type == NodeType.STEP for _, node_type in shifted.values()):
         load_steps(fragment, {node.run_id for node in fragment.nodes.values() if node.known})
-        fragment.resolve()
+        fragment.resolve_new()
     for node in fragment.nodes.values():
         if node.is_redo and node.known and node.after is not None:
             source = fragment.nodes[node.after.step_id or node.id]

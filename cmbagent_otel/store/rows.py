@@ -52,15 +52,15 @@ class Place(NamedTuple):
     session_id: str
     own: Context
 
-    @property
-    def main_depth(self) -> int:
-        """The depth of the node's main event."""
-        return max(self.own.event_depth, 0)
 
-    @property
-    def inner_depth(self) -> int:
-        """The depth of the node's other events, which stand under the main one."""
-        return self.own.event_depth + 1
+def main_depth(own: Context) -> int:
+    """The depth of a node's main event; 0 while it is not known."""
+    return max(own.event_depth, 0)
+
+
+def inner_depth(own: Context) -> int:
+    """The depth of a node's other events, which stand under the main one."""
+    return own.event_depth + 1
 
 
 class Rows:
@@ -124,7 +124,7 @@ class Rows:
             event.error_message,
             json_text(event.meta),
             execution_order,
-            place.main_depth if is_main else place.inner_depth,
+            main_depth(own) if is_main else inner_depth(own),
             event.status,
             event.trace_id,
             event.span_id,

@@ -6,9 +6,9 @@ latest. A row that somebody else has made gets its empty columns filled, and not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, exists, func
 from sqlalchemy import select as sql_select
@@ -115,8 +115,16 @@ def _ensure_sessions(connection: Connection, session_ids: set[str]) -> None:
         )
 
 
-def settle_runs(connection: Connection, run_ids: Iterable[str]) -> set[str]:
-    """Bring the rows of these runs up to what their roots say; returns those that are over.
+class RunNow(NamedTuple):
+    """A run as its roots tell it."""
+
+    id: str
+    session_id: str
+    is_over: bool
+
+
+def settle_runs(connection: Connection, run_ids: Iterable[str]) -> list[RunNow]:
+    """Bring the rows of these runs up to what their roots say.
 
     ``connection`` holds the locks of the runs.
     """
@@ -128,13 +136,12 @@ def settle_runs(connection: Connection, run_ids: Iterable[str]) -> set[str]:
             first[root.run_id] = root
         if root.is_last:
             last[root.run_id] = root
-    over: set[str] = set()
+    settled: list[RunNow] = []
     touched: set[str] = set()
     for run in connection.execute(sql_select(workflow_runs).where(workflow_runs.c.id.in_(wanted))).all():
         told = _tell(run.id, first.get(run.id), last.get(run.id))
-        if told["status"] in FINAL:
-            over.add(run.id)
         changes = _changes(run, told)
+        settled.append(RunNow(run.id, changes.get("session_id", run.session_id), told["status"] in FINAL))
         touched.add(run.session_id)
         if "session_id" in changes:
             touched.add(changes["session_id"])
@@ -144,7 +151,7 @@ def settle_runs(connection: Connection, run_ids: Iterable[str]) -> set[str]:
         if "session_id" in changes:
             _move(connection, run.id, changes["session_id"])
     settle_sessions(connection, touched)
-    return over
+    return settled
 
 
 def _tell(run_id: str, first: Row[Any] | None, last: Row[Any] | None) -> dict[str, Any]:
@@ -198,6 +205,8 @@ def _move(connection: Connection, run_id: str, session_id: str) -> None:
 def settle_sessions(connection: Connection, session_ids: Iterable[str]) -> None:
     """Bring the rows of these sessions up to what their runs say; those of ours without a run go."""
     wanted = sorted(set(session_ids))
+    if not wanted:
+        return
     lock_sessions(connection, wanted)
     stored = connection.execute(sql_select(sessions).where(sessions.c.id.in_(wanted))).all()
     ours = {row.id: row for row in stored if (row.meta or {}).get(RECORDER)}
@@ -222,8 +231,10 @@ def settle_sessions(connection: Connection, session_ids: Iterable[str]) -> None:
             connection.execute(sessions.update().where(sessions.c.id == session_id).values(changes))
 
 
-def remove_empty_runs(connection: Connection, run_ids: Iterable[str]) -> set[str]:
+def remove_empty_runs(connection: Connection, run_ids: Collection[str]) -> set[str]:
     """Remove those of our runs that have no node; returns their sessions."""
+    if not run_ids:
+        return set()
     empty = connection.execute(
         sql_select(workflow_runs.c.id, workflow_runs.c.session_id, workflow_runs.c.meta).where(
             workflow_runs.c.id.in_(sorted(set(run_ids))), ~exists().where(dag_nodes.c.run_id == workflow_runs.c.id)
@@ -235,11 +246,13 @@ def remove_empty_runs(connection: Connection, run_ids: Iterable[str]) -> set[str
     return {row.session_id for row in ours}
 
 
-def settle_steps(connection: Connection, run_ids: Iterable[str], step_of: Mapping[str, str] = _AS_STORED) -> set[str]:
+def settle_steps(connection: Connection, run_ids: Collection[str], step_of: Mapping[str, str] = _AS_STORED) -> set[str]:
     """Bring the steps of these runs up to what their attempts say; returns their ids.
 
     ``step_of`` tells the steps of attempts where they are not those that their events stand under.
     """
+    if not run_ids:
+        return set()
     attempts: dict[str, list[Row[Any]]] = {}
     metas: dict[str, dict[str, Any]] = {}
     wanted = sorted(set(run_ids))

@@ -67,7 +67,8 @@ def settle(connection: Connection, graphs: Iterable[SpanGraph], run_ids: Iterabl
         _join_remote_parents(fragment, claims.runs)
         _spread(fragment)
     chained = redo.chain(fragment)
-    _spread(fragment)
+    if chained.looked:
+        _spread(fragment)
     claims.place_placeholders(edge for graph in accepted for edge in (*graph.edges, *chained.edges))
     shifted = order.settle_siblings(fragment)
     redo.follow_source(fragment, shifted)
@@ -127,7 +128,7 @@ def _join_remote_parents(fragment: Fragment, run_ids: set[str]) -> None:
     """Put workflows under their parent of another process, where that is known and in the same run."""
     waiting = select(fragment.connection, _runs(fragment) | run_ids, _WAITING)
     fragment.load(row.id for row in waiting if row.trace_id in fragment.trace_ids)
-    fragment.resolve()
+    fragment.resolve_new()
     _place_remote(fragment)
 
 
@@ -184,6 +185,7 @@ def _cut_cycles(fragment: Fragment) -> None:
                 node.parent_id = None
             if not remote:
                 first = min(circle, key=lambda node: (node.start or (0, ""), node.id))
+                fragment.complete(first)
                 first.meta["cut_parent"] = first.parent_id
                 first.parent_id = None
         settled.update(path)
@@ -192,7 +194,6 @@ def _cut_cycles(fragment: Fragment) -> None:
 def _spread(fragment: Fragment) -> None:
     """Follow every change down to where it changes nothing more."""
     looked_at: set[str] = set()
-    fragment.resolve()
     while True:
         below = [
             node.id
@@ -203,5 +204,5 @@ def _spread(fragment: Fragment) -> None:
             return
         looked_at.update(below)
         fragment.load_children(below)
-        fragment.resolve()
+        fragment.resolve_new()
         _place_remote(fragment)  # a parent that has moved to another run lets go of it

@@ -80,4 +80,4 @@ def _close(connection: Connection, run_id: str) -> None:
             .values(status=Status.INTERRUPTED)
         )
     settle_steps(connection, (run_id,))
-    number_events(connection, settle_runs(connection, (run_id,)))
+    number_events(connection, [run.id for run in settle_runs(connection, (run_id,)) if run.is_over])

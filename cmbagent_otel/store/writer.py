@@ -24,6 +24,13 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _TRIES = 6
 _FIRST_PAUSE = 0.02
+_PREPARATIONS = {
+    # Rows are written one by one there: a child may come before its parent.
+    "sqlite": "PRAGMA defer_foreign_keys=ON",
+    # A batch touches few rows, each by an index, however many there are; the planner, which does not know how few,
+    # would rather read whole tables while these are small.
+    "postgresql": "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
+}
 
 Item = tuple[SpanRecord, SpanGraph]
 
@@ -109,9 +116,7 @@ class Writer:
         for attempt in range(_TRIES):
             try:
                 with self.engine.begin() as connection:
-                    if connection.dialect.name == "sqlite":
-                        # Rows are written one by one there: a child may come before its parent.
-                        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+                    connection.exec_driver_sql(_PREPARATIONS[connection.dialect.name])
                     return work(connection)
             except DBAPIError as error:
                 if attempt + 1 < _TRIES and worth_another_try(error):

@@ -21,7 +21,8 @@ LATER = BEGUN + timedelta(seconds=EXPIRY_SECONDS + 60)
 def statuses(engine: Engine) -> dict[str, str]:
     with engine.connect() as connection:
         found: dict[str, Any] = {"run": connection.scalar(text("SELECT status FROM workflow_runs"))}
-        found |= {row.name: row.status for row in connection.execute(text("SELECT name, status FROM dag_nodes"))}
+        for row in connection.execute(text("SELECT name, status FROM dag_nodes")):
+            found[row.name] = row.status
     return found
 
 
