@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,7 @@ class Newcomers:
             if base.__name__ == _BASE:
                 break
             for name, wrapper in self._overridable.items():
-                if name in vars(base):
+                if _is_of_its_kind(name, vars(base).get(name)):
                     self._installation.wrap(base, name, wrapper)
 
     def _executor(self, agent: Any) -> None:
@@ -75,6 +76,15 @@ class Newcomers:
             if "execute_code_blocks" in vars(base):
                 self._installation.wrap(base, "execute_code_blocks", self._code)
                 break
+
+
+def _is_of_its_kind(name: str, override: Any) -> bool:
+    """Whether an override is a function of the kind that AG2's is.
+
+    Others (objects that can be called, static methods, functions that give something else to await) are left alone:
+    the wrapper would know no agent, or make of them what they are not.
+    """
+    return inspect.isfunction(override) and inspect.iscoroutinefunction(override) == name.startswith("a_")
 
 
 def give_back_captured() -> None:

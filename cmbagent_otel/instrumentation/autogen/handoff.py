@@ -12,7 +12,7 @@ from typing import Any
 
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
-from cmbagent_otel.instrumentation.autogen.kinds import name_of
+from cmbagent_otel.instrumentation.autogen.kinds import EXECUTOR, kind_of, name_of
 from cmbagent_otel.instrumentation.autogen.state import Chat, chat_of
 from cmbagent_otel.semconv import HandoffKind, NodeKind
 from cmbagent_otel.spans.chance import new_uuid
@@ -65,7 +65,7 @@ def look_at_next_agent(instance: Any, args: tuple[Any, ...], kwargs: dict[str, A
         return None  # the tool executor comes first, the decision after it
     kind, chat.target_kind = chat.target_kind, None
     chat.transition = None
-    if given["use_initial_agent"]:
+    if given["use_initial_agent"] or _has_no_turn(chat, given["last_speaker"]):
         return None
     if given["tool_executor"].has_next_target():
 
@@ -79,6 +79,12 @@ def look_at_next_agent(instance: Any, args: tuple[Any, ...], kwargs: dict[str, A
         chat.transition = None if result is None or isinstance(result, str) else HandoffKind.AFTER_WORK
 
     return None if _goes_back(given, last_message) else after_work
+
+
+def _has_no_turn(chat: Chat, last_speaker: Any) -> bool:
+    """Whether the last speaker's turn was not seen, as where the program set a reply of its own on the agent."""
+    turn = chat.last_turn
+    return turn is not None and turn.agent is not last_speaker and kind_of(last_speaker) is not EXECUTOR
 
 
 def _goes_back(given: dict[str, Any], last_message: Any) -> bool:

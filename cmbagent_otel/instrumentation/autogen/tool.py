@@ -19,7 +19,7 @@ from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.handoff import note_tool_result
 from cmbagent_otel.instrumentation.autogen.kinds import name_of
 from cmbagent_otel.instrumentation.autogen.neighbours import TOOL, has_recorded
-from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, chat_of, is_own_super
+from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of, chat_of, is_own_super
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.instrumentation.health import fault
 from cmbagent_otel.scope import Node
@@ -74,6 +74,18 @@ class ToolCall(ChatCall):
             super().close(error)
 
 
+class _Super(Call):
+    """AG2's own method under an override that is traced already: no span, but it is there that the tool runs."""
+
+    __slots__ = ()
+
+    def __init__(self, traced: ToolCall, function: Callable[..., Any]) -> None:
+        super().__init__(traced.node, function)
+
+    def close(self, error: BaseException | None) -> None:
+        """Leave the span to the override."""
+
+
 class ExecutorCall(Call):
     """A group's tool executor answers: no turn; what it says is a message of the last tool that it ran."""
 
@@ -119,7 +131,10 @@ def begin_tool(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
     requested: Mapping[str, Any] = args[0] if args else kwargs["func_call"]
     call_id = args[1] if len(args) > 1 else kwargs.get("call_id")
     context, scope = scopes.enclosing()
-    if is_own_super(scope, NodeKind.TOOL, agent) or has_recorded(context, TOOL):
+    traced = call_of(scope)
+    if isinstance(traced, ToolCall) and is_own_super(scope, NodeKind.TOOL, agent):
+        return _Super(traced, _watched_by(traced, original)) if _is_ag2s(original) else None
+    if has_recorded(context, TOOL):
         return None
     chat = chat_of(scope)
     asker = chat.asker(call_id) if chat is not None else None
@@ -143,13 +158,22 @@ def begin_tool(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
     )
     known = requested.get("name", "") in getattr(agent, "_function_map", ())
     call = ToolCall(node, agent, chat, known=known)
-    if known and isinstance(original, types.MethodType):
-        call.function = types.MethodType(original.__func__, _Watched(agent, call))
+    if known and _is_ag2s(original):
+        call.function = _watched_by(call, original)
     if content.is_recorded():
         given = requested.get("arguments")
         content.capture(node.span, semconv.TOOL_CALL_ARGUMENTS, messages_of.as_text(given))
     node.attach()
     return call
+
+
+def _is_ag2s(method: Callable[..., Any]) -> bool:
+    """Whether it is AG2's own: an override gets the agent itself, and may keep it."""
+    return isinstance(method, types.MethodType) and method.__func__.__module__.startswith("autogen.")
+
+
+def _watched_by(call: ToolCall, method: Any) -> Callable[..., Any]:
+    return types.MethodType(method.__func__, _Watched(method.__self__, call))
 
 
 class _Watched(wrapt.ObjectProxy):  # type: ignore[type-arg] # wrapt 1 has no type parameters
