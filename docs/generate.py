@@ -1,4 +1,4 @@
-"""Write the reference pages that come from code: ``python docs/generate.py``.
+"""Write the reference pages and the SQL files that come from code: ``python docs/generate.py``.
 
 ``tests/docs/test_generated.py`` fails where a page and the code no longer agree.
 """
@@ -13,7 +13,8 @@ from pydantic_core import PydanticUndefined
 
 from cmbagent_otel import semconv
 from cmbagent_otel.settings import Settings, variable_of
-from cmbagent_otel.store.schema import metadata
+from cmbagent_otel.store.schema import OURS, metadata
+from cmbagent_otel.store.scripts import scripts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -76,18 +77,17 @@ def schema() -> str:
         "added beside CMBAgent's and are nullable. Generated from `cmbagent_otel/store/schema.py`.",
     ]
     for table in metadata.sorted_tables:
-        lines += ["", f"## {table.name}", ""]
-        if table.comment:
-            lines += [table.comment, ""]
+        lines += ["", f"## {table.name}{' (ours)' if table.info == OURS else ''}", ""]
         lines += ["| column | type | null | references |", "|---|---|---|---|"]
         for column in table.columns:
             references = ", ".join(sorted(f"`{key.target_fullname}`" for key in column.foreign_keys))
             null = "yes" if column.nullable else "no"
-            comment = f" *{column.comment}*" if column.comment else ""
+            comment = " *ours*" if column.info == OURS else ""
             lines.append(f"| `{column.name}` | {column.type} | {null} | {references}{comment} |")
     return _page(lines)
 
 
+SCRIPTS = ROOT / "cmbagent_otel" / "store" / "migrations" / "sql"
 PAGES = {"configuration.md": configuration, "attributes.md": attributes, "schema.md": schema}
 
 
@@ -122,3 +122,5 @@ def _page(lines: list[str]) -> str:
 if __name__ == "__main__":
     for name, make in PAGES.items():
         (HERE / name).write_text(make())
+    for script in scripts():
+        (SCRIPTS / script.name).write_text(script.text)

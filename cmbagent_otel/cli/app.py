@@ -307,11 +307,14 @@ def db_sql(
     dialect: Annotated[str, typer.Argument(help="postgresql or sqlite.")] = "postgresql",
     *,
     down: Annotated[bool, typer.Option("--down", help="The way back instead.")] = False,
+    holds: Annotated[
+        str, typer.Option("--holds", help="What an SQLite file holds: empty, flat, tree, flat-stages or tree-stages.")
+    ] = "empty",
 ) -> None:
     """Print the migrations as SQL, for a database's administrator."""
     from cmbagent_otel.cli import db as tables
 
-    tables.sql(dialect, down=down)
+    tables.sql(dialect, down=down, holds=holds)
 
 
 @db.command("sweep")

@@ -65,11 +65,16 @@ def check(database: str | None, *, json: bool) -> int:
     return int(found != newest or bool(findings))
 
 
-def sql(dialect: str, *, down: bool) -> None:
-    """Print the statements of the migrations, for a database's administrator."""
+def sql(dialect: str, *, down: bool, holds: str) -> None:
+    """Print the migrations as SQL, for a database's administrator."""
+    from cmbagent_otel.store import scripts
+
     if dialect not in DIALECTS:
         raise SettingsError(f"There is no dialect {dialect!r}; use one of {', '.join(DIALECTS)}.")
-    print(migrate.sql(dialect, "downgrade" if down else "upgrade").rstrip())  # noqa: T201
+    if holds not in scripts.SHAPES:
+        shapes = "\n".join(f"  {shape:<12} {meaning}" for shape, meaning in scripts.SHAPES.items())
+        raise SettingsError(f"There is no script for what holds {holds!r}; use one of\n{shapes}")
+    print(scripts.script(dialect, "downgrade" if down else "upgrade", holds).rstrip())  # noqa: T201
 
 
 def sweep(database: str | None) -> None:

@@ -36,6 +36,16 @@ def lock_schema(connection: Connection) -> None:
     _lock(connection, _SCHEMA, ("",))
 
 
+def try_schema(connection: Connection) -> bool:
+    """Take PostgreSQL's lock of the tables for more than one transaction; whether nobody else has it."""
+    return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_SCHEMA}, 0)").scalar())
+
+
+def unlock_schema(connection: Connection) -> None:
+    """Give it back."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_SCHEMA}, 0)")
+
+
 def _lock(connection: Connection, kind: int, names: Iterable[str]) -> None:
     if connection.dialect.name != "postgresql":
         return

@@ -5,7 +5,6 @@ Other migrations in the same database, such as CMBAgent's, are not seen and not 
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, ForeignKey, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from cmbagent_otel.errors import SchemaOutOfDateError, StoreError
-from cmbagent_otel.store import adopt
+from cmbagent_otel.store import adopt_postgresql, adopt_sqlite
+from cmbagent_otel.store.adopt import ADDED, missing, missing_keys, reference
 from cmbagent_otel.store.engine import UPGRADE_ADVICE, translate
 from cmbagent_otel.store.locks import lock_schema
 from cmbagent_otel.store.schema import metadata
@@ -44,16 +44,16 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
     Raises:
         StoreUnavailableError: the database can't be reached.
-        StoreError: it refuses; nothing has changed.
+        StoreError: it refuses. On SQLite nothing has changed; on PostgreSQL the next upgrade goes on from there.
     """
     _copy_sqlite(engine)
-    if engine.dialect.name == "postgresql":
+    if engine.dialect.name == "postgresql" and _is_missing_something(engine):
         with _translated():
-            adopt.adopt_in_steps(engine)
+            adopt_postgresql.adopt(engine)
     _migrate(engine, lambda config: command.upgrade(config, revision))
-    with _translated(), engine.begin() as connection:
-        lock_schema(connection)
-        adopt.adopt(connection)  # what was dropped since the revision was reached
+    if engine.dialect.name == "sqlite":
+        with _translated(), engine.begin() as connection:
+            adopt_sqlite.adopt(connection)  # what was dropped since the revision was reached
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -65,6 +65,9 @@ def downgrade(engine: Engine, revision: str) -> None:
     if current(engine) is not None:
         _copy_sqlite(engine, always=True)
     _migrate(engine, lambda config: command.downgrade(config, revision))
+    if engine.dialect.name == "postgresql" and revision == "base" and inspect(engine).has_table(ADDED.name):
+        with _translated():
+            adopt_postgresql.release(engine)
 
 
 def _copy_sqlite(engine: Engine, *, always: bool = False) -> None:
@@ -72,9 +75,8 @@ def _copy_sqlite(engine: Engine, *, always: bool = False) -> None:
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or path == ":memory:" or _is_empty(engine):
         return
-    with _translated(), engine.connect() as connection:
-        if not always and not adopt.missing(connection):
-            return
+    if not always and not _is_missing_something(engine):
+        return
     copy = f"{path}.{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.copy"
     raw = engine.raw_connection()
     try:
@@ -105,22 +107,6 @@ def head() -> str:
     return revision
 
 
-def sql(dialect: str, direction: str) -> str:
-    """The migration as SQL for a DBA to read and run.
-
-    Args:
-        dialect: ``sqlite`` or ``postgresql``.
-        direction: ``upgrade`` or ``downgrade``.
-    """
-    output = io.StringIO()
-    config = _config(dialect=dialect, output=output)
-    if direction == "upgrade":
-        command.upgrade(config, "head", sql=True)
-    else:
-        command.downgrade(config, "head:base", sql=True)
-    return output.getvalue()
-
-
 def check(engine: Engine) -> list[Finding]:
     """What in the database is not as this package needs it; empty where all is well.
 
@@ -133,12 +119,22 @@ def check(engine: Engine) -> list[Finding]:
     with _translated(), engine.connect() as connection:
         lacking = [
             Finding(one.table or one.kind, f"lacks {one.kind} {one.name}".rstrip() + f"; {UPGRADE_ADVICE}")
-            for one in adopt.missing(connection)
+            for one in missing(connection)
         ]
         if lacking:
             return lacking
+        keys = [_lacks(key) for key in missing_keys(connection)]
         counts = ((subject, fix, connection.scalar(text(query))) for subject, query, fix in VERIFICATION)
-        return [Finding(subject, f"so in {count} rows; {fix}") for subject, fix, count in counts if count]
+        return keys + [Finding(subject, f"so in {count} rows; {fix}") for subject, fix, count in counts if count]
+
+
+def _lacks(key: ForeignKey) -> Finding:
+    table, column = key.parent.table.name, key.parent.name
+    added = f"ALTER TABLE {table} ADD FOREIGN KEY ({column}) {reference(key)}"
+    return Finding(
+        f"{table}.{column}",
+        f"lacks its foreign key: what is deleted leaves rows behind; on PostgreSQL type: {added} NOT VALID",
+    )
 
 
 def ensure_schema(engine: Engine) -> None:
@@ -161,6 +157,11 @@ def ensure_schema(engine: Engine) -> None:
             f"The database's tables are those of a newer cmbagent-otel ({found}); type: pip install -U cmbagent-otel"
         )
     raise SchemaOutOfDateError(f"The database's tables are of an older version ({found}); {UPGRADE_ADVICE}")
+
+
+def _is_missing_something(engine: Engine) -> bool:
+    with _translated(), engine.connect() as connection:
+        return bool(missing(connection))
 
 
 def _is_empty(engine: Engine) -> bool:

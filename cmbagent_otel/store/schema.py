@@ -41,6 +41,9 @@ metadata = MetaData(
     }
 )
 
+OURS = {"ours": True}
+"""Marks the tables, columns and indexes that CMBAgent does not have."""
+
 Json = JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 
 
@@ -130,15 +133,15 @@ dag_nodes = Table(
     Column("depth", Integer),
     Column("meta", Json),
     # ours
-    Column("trace_id", String(32)),
-    Column("span_id", String(16)),
-    Column("name", Text),
-    Column("start_time_unix_nano", BigInteger),
-    Column("end_time_unix_nano", BigInteger),
-    Column("input_tokens", BigInteger),
-    Column("output_tokens", BigInteger),
-    Column("cost_usd", Float(53)),
-    Column("attempt", Integer),
+    Column("trace_id", String(32), info=OURS),
+    Column("span_id", String(16), info=OURS),
+    Column("name", Text, info=OURS),
+    Column("start_time_unix_nano", BigInteger, info=OURS),
+    Column("end_time_unix_nano", BigInteger, info=OURS),
+    Column("input_tokens", BigInteger, info=OURS),
+    Column("output_tokens", BigInteger, info=OURS),
+    Column("cost_usd", Float(53), info=OURS),
+    Column("attempt", Integer, info=OURS),
     Index("idx_dag_nodes_run_order", "run_id", "order_index"),
     Index("idx_dag_nodes_type_status", "node_type", "status"),
     Index("idx_dag_nodes_parent", "parent_node_id"),
@@ -170,7 +173,7 @@ dag_edges = Table(
     Column("dependency_type", String(50), nullable=False, server_default="sequential"),
     Column("condition", Text),
     # ours
-    _id("run_id", "workflow_runs"),
+    _id("run_id", "workflow_runs", info=OURS),
     Index("idx_dag_edges_from_to", "from_node_id", "to_node_id"),
     # Only edges of ours name their run: those of CMBAgent may stand twice.
     Index(
@@ -181,6 +184,7 @@ dag_edges = Table(
         unique=True,
         sqlite_where=text("run_id IS NOT NULL"),
         postgresql_where=text("run_id IS NOT NULL"),
+        info=OURS,
     ),
     Index("ix_dag_edges_run_id", "run_id"),
 )
@@ -210,8 +214,8 @@ execution_events = Table(
     Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("status", String(50), nullable=False, server_default="completed"),
     # ours
-    Column("trace_id", String(32)),
-    Column("span_id", String(16)),
+    Column("trace_id", String(32), info=OURS),
+    Column("span_id", String(16), info=OURS),
     Index("idx_events_run_order", "run_id", "execution_order"),
     Index("idx_events_node_order", "node_id", "execution_order"),
     Index("idx_events_type_subtype", "event_type", "event_subtype"),
@@ -253,7 +257,7 @@ cost_records = Table(
     Column("cost_usd", Numeric(10, 6), nullable=False, server_default=text("0.0")),
     Column("timestamp", TIMESTAMP, nullable=False),
     # ours
-    _id("source_id"),
+    _id("source_id", info=OURS),
     Index("idx_cost_records_run_timestamp", "run_id", "timestamp"),
     Index("idx_cost_records_session_timestamp", "session_id", "timestamp"),
     Index("uq_cost_records_source_id", "source_id", unique=True),
@@ -280,7 +284,7 @@ files = Table(
     Column("priority", String(20)),
     Column("meta", Json),
     # ours
-    _id("source_id"),
+    _id("source_id", info=OURS),
     Index("idx_files_run_type", "run_id", "file_type"),
     Index("idx_files_created", "created_at"),
     Index("idx_files_phase", "run_id", "workflow_phase"),
@@ -296,6 +300,7 @@ run_traces = Table(
     # The earliest span of the trace that names this run: the earliest of all claims what names none.
     Column("start_time_unix_nano", BigInteger),
     Column("span_id", String(16)),
+    info=OURS,
 )
 
 rejected_records = Table(
@@ -309,4 +314,5 @@ rejected_records = Table(
     Column("span_id", Text),
     Column("name", Text),
     Column("record", Text),
+    info=OURS,
 )

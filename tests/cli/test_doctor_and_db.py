@@ -165,7 +165,9 @@ def test_sql_prints_what_an_administrator_runs(call: Call) -> None:
     assert "JSONB" in up
     assert "CREATE TABLE dag_nodes" in call("db", "sql", "sqlite").out
     assert "DROP TABLE" in call("db", "sql", "--down").out
+    assert "ADD COLUMN depth" in call("db", "sql", "sqlite", "--holds", "flat").out
     assert call("db", "sql", "oracle").code == 2
+    assert "tree-stages" in call("db", "sql", "sqlite", "--holds", "cake").err
 
 
 def test_sweep_closes_what_has_lost_its_owner(call: Call, stored: Engine) -> None:

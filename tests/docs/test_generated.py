@@ -1,4 +1,4 @@
-"""The reference pages say what the code says."""
+"""The reference pages and the SQL files say what the code says."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = runpy.run_path(str(DOCS / "generate.py"))["PAGES"]
+GENERATE = runpy.run_path(str(DOCS / "generate.py"))
+PAGES = GENERATE["PAGES"]
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_generated_page_is_what_the_code_would_write(name: str) -> None:
     assert (DOCS / name).read_text() == PAGES[name](), "run `make docs` and commit the page"
+
+
+def test_the_sql_files_are_what_the_code_would_write() -> None:
+    written = {path.name: path.read_text() for path in GENERATE["SCRIPTS"].iterdir()}
+    assert written == {script.name: script.text for script in GENERATE["scripts"]()}, "run `make docs` and commit them"

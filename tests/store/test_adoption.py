@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, text
 
 from cmbagent_otel import semconv
 from cmbagent_otel.semconv import NodeKind, NodeType
@@ -17,6 +18,7 @@ from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.writer import Writer
 from tests.query.stored import Recorder
 from tests.store import cmbagent_database
+from tests.store.database import everything, rows, shape
 
 
 @pytest.fixture
@@ -26,47 +28,10 @@ def empty(database_url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-@pytest.fixture(params=["newest", "older"])
+@pytest.fixture(params=cmbagent_database.SHAPES)
 def theirs(request: pytest.FixtureRequest, empty: Engine) -> Engine:
-    cmbagent_database.make(empty, newest=request.param == "newest")
+    cmbagent_database.make(empty, request.param)
     return empty
-
-
-def rows(engine: Engine, shape: dict[str, Any]) -> dict[str, list[Any]]:
-    with engine.connect() as connection:
-        return {
-            table: sorted(
-                (tuple(row) for row in connection.execute(text(f"SELECT {', '.join(columns)} FROM {table}"))), key=repr
-            )
-            for table, columns in shape.items()
-        }
-
-
-def shape(engine: Engine) -> dict[str, dict[str, Any]]:
-    inspector = inspect(engine)
-    return {
-        table: {
-            column["name"]: (str(column["type"]), column["nullable"], str(column["default"]).strip("'"))
-            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
-        }
-        for table in inspector.get_table_names()
-    }
-
-
-def everything(engine: Engine) -> Any:
-    inspector = inspect(engine)
-    return (
-        shape(engine),
-        sorted(inspector.get_view_names()),
-        {table: sorted(index["name"] or "" for index in inspector.get_indexes(table)) for table in shape(engine)},
-        {
-            table: sorted(
-                (key["constrained_columns"], key["referred_table"]) for key in inspector.get_foreign_keys(table)
-            )
-            for table in shape(engine)
-        },
-        {table: inspector.get_check_constraints(table) for table in shape(engine)},
-    )
 
 
 def test_upgrade_keeps_every_row_and_column_of_cmbagents(theirs: Engine) -> None:
@@ -98,6 +63,12 @@ def test_each_direction_twice_changes_nothing_more(theirs: Engine) -> None:
     once = everything(theirs)
     migrate.downgrade(theirs, "base")
     assert everything(theirs) == once
+
+
+def test_two_upgrades_at_once_are_one(theirs: Engine) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: migrate.upgrade(theirs), range(2)))
+    assert migrate.check(theirs) == []
 
 
 def test_sqlite_is_copied_beside_the_file_first(sqlite_url: str, tmp_path: Path, caplog: Any) -> None:
@@ -155,6 +126,23 @@ def test_check_counts_orphans_and_missing_depths(sqlite_url: str) -> None:
         "dag_nodes.depth of ours is NULL in a run that is over",
     ]
     assert all(finding.problem.startswith("so in 1 rows; ") for finding in found)
+
+
+def test_check_names_a_foreign_key_that_is_gone(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    cmbagent_database.make(engine)
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE files DROP CONSTRAINT files_event_id_fkey")
+        connection.exec_driver_sql("ALTER TABLE files DROP CONSTRAINT files_node_id_fkey")
+        connection.exec_driver_sql("ALTER TABLE files ADD FOREIGN KEY (node_id) REFERENCES dag_nodes (id)")
+    found = migrate.check(engine)
+    assert [finding.subject for finding in found] == ["files.event_id", "files.node_id"]
+    with engine.begin() as connection:
+        for finding in found:
+            connection.exec_driver_sql(finding.problem.partition("type: ")[2])
+    assert migrate.check(engine) == []
+    engine.dispose()
 
 
 def test_our_writer_writes_where_the_database_knows_no_defaults(empty: Engine) -> None:

@@ -40,18 +40,3 @@ def test_a_downgraded_database_is_empty_again(empty: Engine) -> None:
     assert inspect(empty).get_table_names() == inspect(empty).get_view_names() == []
     migrate.upgrade(empty)
     assert differences(empty) == []
-
-
-def test_the_printed_sql_makes_the_same_database_and_removes_it(empty: Engine) -> None:
-    def run(direction: str) -> None:
-        with empty.begin() as connection:
-            for statement in migrate.sql(empty.dialect.name, direction).split(";\n"):
-                lines = [line for line in statement.splitlines() if line and not line.startswith("--")]
-                if lines and lines[0].strip() not in ("BEGIN", "COMMIT"):
-                    connection.exec_driver_sql("\n".join(lines).replace("%", "%%"))
-
-    run("upgrade")
-    assert differences(empty) == []
-    assert migrate.check(empty) == []
-    run("downgrade")
-    assert set(inspect(empty).get_table_names()) <= {migrate.VERSION_TABLE}

@@ -1,10 +1,13 @@
-"""The first tables, views, and what is missing in a database of CMBAgent's."""
+"""The first tables, views, and what is missing in a database of CMBAgent's.
+
+PostgreSQL's come and go in steps of their own, so that none locks writers out: before this, and after it.
+"""
 
 from __future__ import annotations
 
-from alembic import context, op
+from alembic import op
 
-from cmbagent_otel.store import adopt
+from cmbagent_otel.store import adopt_sqlite
 
 revision = "0001"
 down_revision = None
@@ -13,16 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    if context.is_offline_mode():
-        for statement in adopt.statements(context.get_context().dialect):
-            op.execute(statement)
-    else:
-        adopt.adopt(op.get_bind())
+    if op.get_bind().dialect.name == "sqlite":
+        adopt_sqlite.adopt(op.get_bind())
 
 
 def downgrade() -> None:
-    if context.is_offline_mode():
-        for statement in adopt.drop_statements(context.get_context().dialect):
-            op.execute(statement)
-    else:
-        adopt.release(op.get_bind())
+    if op.get_bind().dialect.name == "sqlite":
+        adopt_sqlite.release(op.get_bind())
