@@ -143,12 +143,17 @@ def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Any]]) -> Spa
 
 
 def prepare(text: str, bound: int | None = None) -> str:
-    """``text`` as it is recorded: secrets masked, cut to the limit with a mark where it was, valid Unicode."""
+    """``text`` as it is recorded: valid Unicode, secrets masked, cut to the limit with a mark where it was.
+
+    In the place of data URLs, which hold images and the like, stand their type and size.
+    """
     return _prepare(text, _gate.limit if bound is None else bound)
 
 
 @lru_cache(maxsize=64)  # what a model says is said again by its turn, as a message, and to the next who answers
 def _prepare(text: str, bound: int) -> str:
+    if "data:" in text:
+        text = _DATA_URL.sub(_type_and_size, text)
     over = len(text) - bound
     if over > 0:
         text = mask(text[: bound + _LOOK_BEYOND])[:bound]
@@ -156,6 +161,16 @@ def _prepare(text: str, bound: int) -> str:
     else:
         text = mask(text)
     return clean(text)
+
+
+_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?P<how>(?:;[^\s,;\"']*)*),(?P<data>[^\s\"'<>()\\]*)")
+
+
+def _type_and_size(match: re.Match[str]) -> str:
+    size = len(match["data"])
+    if match["how"].endswith(";base64"):
+        size = len(match["data"].rstrip("=")) * 3 // 4
+    return f"[{match['type']}, {size} bytes]"
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,7 @@
 """AG2 1.x: turns, models, tools, people, sub-agents, the network; and that nothing changes."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from ag2 import Agent
 from ag2.agent import TaskConfig
 from ag2.annotations import Context
 from ag2.config import OpenAIConfig
+from ag2.events import ImageInput
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.middleware import BaseMiddleware, Middleware, RetryMiddleware
 from ag2.network import Hub, HubClient
@@ -282,3 +284,23 @@ async def test_words_are_recorded_where_the_gate_is_open(recorder: Recorder) -> 
     second = json.loads(attribute(trace.of(NodeKind.LLM)[1], semconv.INPUT_MESSAGES))
     assert [part["type"] for message in second for part in message["parts"]] == ["tool_call_response"]
     assert "sk-scripted" not in "".join(span.to_json() for span in trace.spans)
+
+
+@pytest.mark.usefixtures("content_on")
+async def test_image_is_told_by_its_type_and_size(recorder: Recorder) -> None:
+    image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    with ScriptedModelServer([say("A star."), say("A star.")]) as server:
+        viewer = agent(server, "viewer")
+        await viewer.ask("What is it?", ImageInput(data=image, media_type="image/png"))
+        await viewer.ask("And this?", ImageInput(url=f"data:image/png;base64,{base64.b64encode(image).decode()}"))
+    assert all(base64.b64encode(image).decode() in json.dumps(request.body) for request in server.requests)
+    for span in recorder.trace.spans:
+        asked = json.loads(attribute(span, semconv.INPUT_MESSAGES))[0]["parts"][0]["content"]
+        assert asked.splitlines()[1] == "[image/png, 264 bytes]"
+
+
+async def test_image_is_nowhere_where_the_gate_is_shut(recorder: Recorder) -> None:
+    with ScriptedModelServer([say("A star.")]) as server:
+        await agent(server, "viewer").ask("What is it?", ImageInput(data=b"star" * 9, media_type="image/png"))
+    words = "".join(span.to_json() for span in recorder.trace.spans)
+    assert not any(said in words for said in ("What is it?", "image/png", "A star.", "c3Rhc"))

@@ -33,7 +33,9 @@ def of_result(result: Any) -> str:
 def _of_input(part: Any) -> str:
     for name in ("content", "data", "url"):
         value = getattr(part, name, None)
-        if value is not None and not isinstance(value, bytes):
+        if isinstance(value, bytes):
+            return f"[{getattr(part, 'media_type', 'binary')}, {len(value)} bytes]"
+        if value is not None:
             return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return f"[{type(part).__name__}]"
 

@@ -126,7 +126,7 @@ class _Room:
         for key, text in fitting.items():
             if key in _TEXTS:
                 fitting[key] = content.prepare(text, max(self.left, 0))
-                self.left -= len(text)
+                self.left -= len(fitting[key])
             else:
                 fitting[key] = text[:_LONGEST_NAME]
         return fitting
@@ -168,13 +168,18 @@ def _item(item: Any) -> dict[str, Any]:
     kind = str(item.get("type", "generic"))
     url = item.get("image_url")
     url = url.get("url") if isinstance(url, Mapping) else url
-    if isinstance(url, str) and not url.startswith("data:"):
-        return {"type": "uri", "modality": "image", "uri": url}
-    if isinstance(url, str):
-        return {"type": "blob", "modality": "image", "content": f"[{len(url)} characters]"}
-    if url is not None:
-        return {"type": "blob", "modality": "image", "content": f"[{type(url).__name__}]"}
-    return {"type": kind}
+    return {"type": kind} if url is None else _image(url)
+
+
+def _image(image: Any) -> dict[str, Any]:
+    """An image by its address; one that is here itself by its type and size."""
+    if not isinstance(image, str):  # of Pillow
+        size = " x ".join(str(length) for length in getattr(image, "size", ()))
+        return {"type": "blob", "modality": "image", "content": f"[image, {size} pixels]" if size else "[image]"}
+    if not image.startswith("data:"):
+        return {"type": "uri", "modality": "image", "uri": image}
+    mime_type = image[len("data:") :].partition(",")[0].partition(";")[0]
+    return {"type": "blob", "modality": mime_type.partition("/")[0], "mime_type": mime_type, "content": image}
 
 
 def _part_texts(part: Mapping[str, Any]) -> dict[str, str]:
@@ -189,6 +194,11 @@ def as_text(value: Any) -> str:
 def to_json(value: Any) -> str:
     """``value`` as JSON, whatever is in it."""
     try:
-        return orjson.dumps(value, default=str).decode()
+        return orjson.dumps(value, default=_as_words).decode()
     except TypeError:  # lone surrogates, great integers, keys of all kinds
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return json.dumps(value, default=_as_words, ensure_ascii=False)
+
+
+def _as_words(value: Any) -> str:
+    """What JSON has no form for."""
+    return f"[{len(value)} bytes]" if isinstance(value, bytes | bytearray) else str(value)
