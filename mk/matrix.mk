@@ -6,6 +6,11 @@ MATRIX_CI := ag2-0.9.10 cmbagent-autogen ag2-1.2.1
 matrix_frameworks = 'ag2[openai]'
 .venv-cmbagent-autogen/.ready: matrix_frameworks = cmbagent_autogen ipython
 
+# What may stand beside AG2 classic and us in one process: AG2 1.x, other tracers, Jupyter.
+.venv-beside/.ready: matrix_frameworks = 'autogen[openai]' ag2 opentelemetry-util-genai \
+  opentelemetry-instrumentation-openai-v2 openinference-instrumentation-openai \
+  ipykernel jupyter-client jupyter-kernel-gateway websocket-client
+
 CLASSIC_TESTS := tests/scenarios tests/instrumentation
 AG2_TESTS := tests/ag2
 
@@ -22,7 +27,11 @@ $(MATRIX:%=test-%): test-%: .venv-%/.ready
 .PHONY: test-matrix
 test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.14, CMBAgent's fork, and 1.x
 
-CI += test-matrix-ci
+.PHONY: test-beside
+test-beside: .venv-beside/.ready ## run the tests of AG2 classic beside AG2 1.x, other tracers and Jupyter
+	$(<D)/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/scenarios/test_notebooks.py $(PYTEST_ARGS)
+
+CI += test-matrix-ci test-beside
 
 .PHONY: test-matrix-ci
 test-matrix-ci: $(MATRIX_CI:%=test-%)

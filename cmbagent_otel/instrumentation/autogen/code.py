@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ _TIMEOUT_CODE = 124
 """What AG2's executors, and ``timeout`` of coreutils, answer for code that was stopped."""
 _TIMEOUT_WORDS = "Timeout"
 """All that AG2's older way says of it."""
+_JUPYTER_TIMEOUT = re.compile(r"(?:ERROR: )+Timeout waiting for output from code block\b")
+"""What AG2's executors with a kernel say of it."""
 
 
 class CodeCall(ChatCall):
@@ -40,7 +43,7 @@ class CodeCall(ChatCall):
         span = self.node.span
         span.set_attribute(semconv.PROCESS_EXIT_CODE, exit_code)
         if exit_code != 0:
-            stopped = exit_code == _TIMEOUT_CODE or str(output).strip() == _TIMEOUT_WORDS
+            stopped = exit_code == _TIMEOUT_CODE or _says_timeout(str(output))
             if stopped:
                 span.set_attribute(semconv.CODE_TIMEOUT, True)  # noqa: FBT003 - an attribute's value
             span.set_attribute(semconv.ERROR_TYPE, _TIMEOUT if stopped else _NONZERO)
@@ -49,6 +52,10 @@ class CodeCall(ChatCall):
             content.capture(span, semconv.CODE_OUTPUT, str(output))
         if self.folder is not None:
             self.folder.state(span)
+
+
+def _says_timeout(output: str) -> bool:
+    return output.strip() == _TIMEOUT_WORDS or _JUPYTER_TIMEOUT.match(output) is not None
 
 
 def begin_code(
@@ -85,8 +92,11 @@ def begin_code(
 
 def _work_dir(executor: Any) -> Any:
     """The folder that the code runs in: of an executor, or of an agent without one, where it is set."""
-    found = getattr(executor, "work_dir", None) or getattr(executor, "output_dir", None)
-    if found is None:
+    for name in ("work_dir", "output_dir", "_output_dir"):  # by command line; in a kernel of its own; by a server
+        found = getattr(executor, name, None)
+        if found is not None:
+            break
+    else:
         config = getattr(executor, "_code_execution_config", None)
         found = config.get("work_dir") if isinstance(config, dict) else None
     return found
