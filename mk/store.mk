@@ -3,3 +3,7 @@
 .PHONY: bench-store
 bench-store: $(READY) ## measure the store's writer beside the least that its database can do with the same rows
 	@$(BIN)/python -m benchmarks.bench_store $(ARGS)
+
+.PHONY: bench-adoption
+bench-adoption: $(READY) ## measure how long adopting a database of 5M events on PostgreSQL keeps writers waiting
+	@$(BIN)/python -m benchmarks.bench_adoption $(ARGS)

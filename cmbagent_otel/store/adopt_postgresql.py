@@ -147,35 +147,31 @@ END $$"""
 
 def _depth_restored() -> Iterator[str]:
     """NOT NULL again, read from a constraint that was checked while writers went on."""
-    restored = f"IF EXISTS (SELECT FROM {ADDED.name} WHERE {_NULLABLE_DEPTH}) THEN"
-    yield _block(f"""
-        {restored}
-          ALTER TABLE dag_nodes DROP CONSTRAINT IF EXISTS cmbagent_otel_depth;
-          ALTER TABLE dag_nodes ADD CONSTRAINT cmbagent_otel_depth CHECK (depth IS NOT NULL) NOT VALID;
-        END IF;
+    filled = f"""
+        LOOP
+          UPDATE dag_nodes SET depth = 0
+           WHERE id IN (SELECT id FROM dag_nodes WHERE depth IS NULL LIMIT {_ROWS_AT_ONCE});
+          EXIT WHEN NOT FOUND;
+          COMMIT;
+        END LOOP;
+    """
+    yield _where_relaxed(filled)
+    yield _where_relaxed("""
+        ALTER TABLE dag_nodes DROP CONSTRAINT IF EXISTS cmbagent_otel_depth;
+        ALTER TABLE dag_nodes ADD CONSTRAINT cmbagent_otel_depth CHECK (depth IS NOT NULL) NOT VALID;
     """)
-    yield _block(f"""
-        {restored}
-          LOOP
-            UPDATE dag_nodes SET depth = 0
-             WHERE id IN (SELECT id FROM dag_nodes WHERE depth IS NULL LIMIT {_ROWS_AT_ONCE});
-            EXIT WHEN NOT FOUND;
-            COMMIT;
-          END LOOP;
-        END IF;
+    yield _where_relaxed(filled)  # what was written in between
+    yield _where_relaxed("ALTER TABLE dag_nodes VALIDATE CONSTRAINT cmbagent_otel_depth;")
+    yield _where_relaxed(f"""
+        ALTER TABLE dag_nodes ALTER COLUMN depth SET NOT NULL;
+        ALTER TABLE dag_nodes DROP CONSTRAINT cmbagent_otel_depth;
+        DELETE FROM {ADDED.name} WHERE {_NULLABLE_DEPTH};
     """)
-    yield _block(f"""
-        {restored}
-          ALTER TABLE dag_nodes VALIDATE CONSTRAINT cmbagent_otel_depth;
-        END IF;
-    """)
-    yield _block(f"""
-        {restored}
-          ALTER TABLE dag_nodes ALTER COLUMN depth SET NOT NULL;
-          ALTER TABLE dag_nodes DROP CONSTRAINT cmbagent_otel_depth;
-          DELETE FROM {ADDED.name} WHERE {_NULLABLE_DEPTH};
-        END IF;
-    """)
+
+
+def _where_relaxed(body: str) -> str:
+    statements = indent(dedent(body).strip(), "  ")
+    return _block(f"IF EXISTS (SELECT FROM {ADDED.name} WHERE {_NULLABLE_DEPTH}) THEN\n{statements}\nEND IF;")
 
 
 def _for_each(kind: str, statement: str, values: str) -> str:

@@ -44,6 +44,18 @@ END $$;
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM cmbagent_otel_added WHERE kind = 'nullable' AND table_name = 'dag_nodes' AND name = 'depth') THEN
+    LOOP
+      UPDATE dag_nodes SET depth = 0
+       WHERE id IN (SELECT id FROM dag_nodes WHERE depth IS NULL LIMIT 10000);
+      EXIT WHEN NOT FOUND;
+      COMMIT;
+    END LOOP;
+  END IF;
+END $$;
+
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM cmbagent_otel_added WHERE kind = 'nullable' AND table_name = 'dag_nodes' AND name = 'depth') THEN
     ALTER TABLE dag_nodes DROP CONSTRAINT IF EXISTS cmbagent_otel_depth;
     ALTER TABLE dag_nodes ADD CONSTRAINT cmbagent_otel_depth CHECK (depth IS NOT NULL) NOT VALID;
   END IF;
