@@ -29,10 +29,11 @@ SELECT ids.id AS placeholder, n.id, n.run_id, n.start_time_unix_nano, n.span_id
 UNION ALL
 SELECT ids.id, n.id, n.run_id, n.start_time_unix_nano, n.span_id
   FROM ids JOIN dag_edges e ON e.from_node_id = ids.id JOIN dag_nodes n ON n.id = e.to_node_id"""
+# Cross joins, so that SQLite goes this way, and does not look at all placeholders there are.
 _SOURCES = """
 SELECT n.id, ids.id AS moved
-  FROM ids JOIN dag_edges e ON e.to_node_id = ids.id JOIN dag_nodes n ON n.id = e.from_node_id
- WHERE n.node_type = 'placeholder'"""
+  FROM ids CROSS JOIN dag_edges e CROSS JOIN dag_nodes n
+ WHERE e.to_node_id = ids.id AND n.id = e.from_node_id AND n.node_type = 'placeholder'"""
 
 Key = tuple[str, str]
 """A trace and a run."""

@@ -126,6 +126,9 @@ def _going(connection: Connection, latest: datetime | None, wanted: list[str]) -
     query = select(workflow_runs).order_by(_runs.completed_at, _runs.id)
     if wanted:
         query = query.where(_runs.id.in_(wanted))
+    elif latest is not None:
+        maybe = _runs.completed_at.is_(None) | (_runs.completed_at <= latest) | (_runs.status == DRAFT)
+        query = query.where(_runs.status.in_(_ENDED), maybe)
     found = connection.execute(query).all()
     missing = set(wanted) - {row.id for row in found}
     if missing:

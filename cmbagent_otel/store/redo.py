@@ -16,7 +16,9 @@ from cmbagent_otel.store.fragment import Fragment, Moment, Node
 from cmbagent_otel.store.select import select
 
 _SOURCE, _PREVIOUS, _CHAINED = "source_node_id", "previous_node_id", "chained"
-_STEPS = "SELECT n.id FROM ids JOIN dag_nodes n ON n.run_id = ids.id AND n.node_type IN ('step', 'branch_point')"
+# A cross join, so that SQLite looks at the steps of these runs, and not at all steps there are.
+_STEPS = """
+SELECT n.id FROM ids CROSS JOIN dag_nodes n WHERE n.run_id = ids.id AND n.node_type IN ('step', 'branch_point')"""
 
 
 class Chained(NamedTuple):

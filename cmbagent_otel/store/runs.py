@@ -53,9 +53,8 @@ SELECT edge.run_id, n.id = edge.first_id AS is_first, n.id = edge.last_id AS is_
 _STEPS = """
 SELECT n.id, n.run_id, n.session_id, n.status, n.start_time_unix_nano, n.end_time_unix_nano, n.attempt, e.step_id,
        {meta} AS meta
-  FROM ids JOIN dag_nodes n ON n.run_id = ids.id AND n.node_type IN ('step', 'branch_point')
-  LEFT JOIN execution_events e ON e.id = n.id
- WHERE {meta.kind} = 'step'"""
+  FROM ids CROSS JOIN dag_nodes n LEFT JOIN execution_events e ON e.id = n.id
+ WHERE n.run_id = ids.id AND n.node_type IN ('step', 'branch_point') AND {meta.kind} = 'step'"""
 
 
 def ensure_runs(connection: Connection, run_ids: Iterable[str], stated: Mapping[str, str]) -> dict[str, str]:
