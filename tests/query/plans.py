@@ -33,20 +33,17 @@ def explain(engine: Engine, cursor: Any, statement: str, parameters: Any = ()) -
     cursor.execute(f"EXPLAIN (FORMAT JSON, VERBOSE) {statement}", parameters)
     ((found,),) = cursor.fetchall()
     parts = list(_parts(found[0]["Plan"]))
-    large = [part for part in parts if part.get("Relation Name", part.get("Index Name")) is not None]
-    scans = [part for part in large if part["Node Type"].endswith("Scan")]
-    sought = [part for part in scans if "Index Cond" in part]
-    whole = [
-        part.get("Relation Name", part.get("Index Name"))
+    scans = [part for part in parts if part["Node Type"].endswith("Scan")]
+    whole = {
+        str(part.get("Relation Name"))
         for part in scans
         if "Index Cond" not in part and part["Node Type"] != "Bitmap Heap Scan"
-    ]
+    }
+    indexes = {str(part["Index Name"]) for part in scans if "Index Cond" in part}
     shown = "\n".join(
         f"{part['Node Type']} {part.get('Relation Name', '')} {part.get('Index Name', '')}" for part in parts
     )
-    return Plan(
-        frozenset(whole) & LARGE, frozenset(part["Index Name"] for part in sought if "Index Name" in part), shown
-    )
+    return Plan(LARGE & whole, frozenset(indexes), shown)
 
 
 def _parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
