@@ -1036,27 +1036,24 @@ DO $$
 BEGIN
   IF to_regclass('run_summary') IS NULL THEN
     -- One row a run: what it was, how it went, what it took. An error counts once, where it happened.
+    -- COALESCE keeps the index of status out: a node has few children, a database many failures.
     CREATE VIEW run_summary AS
     SELECT r.id AS run_id, r.session_id, r.mode, r.task_description, r.status, r.started_at, r.completed_at,
-           s.nodes, s.steps, s.redos, s.errors, s.llm_calls, s.tool_calls, s.code_executions, s.input_tokens,
-           s.output_tokens, s.cost_usd, s.wall_seconds
-      FROM workflow_runs r LEFT JOIN (
-        SELECT n.run_id,
-               COUNT(*) AS nodes,
-               SUM(CASE WHEN n.node_type = 'step' THEN 1 ELSE 0 END) AS steps,
-               SUM(CASE WHEN n.node_type = 'branch_point' THEN 1 ELSE 0 END) AS redos,
-               SUM(CASE WHEN n.status = 'failed' AND NOT EXISTS (
-                     SELECT 1 FROM dag_nodes c WHERE c.parent_node_id = n.id AND c.status = 'failed'
-                   ) THEN 1 ELSE 0 END) AS errors,
-               SUM(CASE WHEN n.node_type = 'llm' THEN 1 ELSE 0 END) AS llm_calls,
-               SUM(CASE WHEN n.node_type = 'tool' THEN 1 ELSE 0 END) AS tool_calls,
-               SUM(CASE WHEN n.node_type = 'code_exec' THEN 1 ELSE 0 END) AS code_executions,
-               SUM(n.input_tokens) AS input_tokens,
-               SUM(n.output_tokens) AS output_tokens,
-               SUM(n.cost_usd) AS cost_usd,
-               CAST(MAX(n.end_time_unix_nano) - MIN(n.start_time_unix_nano) AS double precision) / 1000000000 AS wall_seconds
-          FROM dag_nodes n GROUP BY n.run_id
-      ) s ON s.run_id = r.id;
+           COUNT(n.id) AS nodes,
+           SUM(CASE WHEN n.node_type = 'step' THEN 1 ELSE 0 END) AS steps,
+           SUM(CASE WHEN n.node_type = 'branch_point' THEN 1 ELSE 0 END) AS redos,
+           SUM(CASE WHEN n.status = 'failed' AND NOT EXISTS (
+                 SELECT 1 FROM dag_nodes c WHERE c.parent_node_id = n.id AND COALESCE(c.status, '') = 'failed'
+               ) THEN 1 ELSE 0 END) AS errors,
+           SUM(CASE WHEN n.node_type = 'llm' THEN 1 ELSE 0 END) AS llm_calls,
+           SUM(CASE WHEN n.node_type = 'tool' THEN 1 ELSE 0 END) AS tool_calls,
+           SUM(CASE WHEN n.node_type = 'code_exec' THEN 1 ELSE 0 END) AS code_executions,
+           SUM(n.input_tokens) AS input_tokens,
+           SUM(n.output_tokens) AS output_tokens,
+           SUM(n.cost_usd) AS cost_usd,
+           CAST(MAX(n.end_time_unix_nano) - MIN(n.start_time_unix_nano) AS double precision) / 1000000000 AS wall_seconds
+      FROM workflow_runs r LEFT JOIN dag_nodes n ON n.run_id = r.id
+     GROUP BY r.id;
     INSERT INTO cmbagent_otel_added VALUES ('view', '', 'run_summary') ON CONFLICT DO NOTHING;
   END IF;
 END $$;

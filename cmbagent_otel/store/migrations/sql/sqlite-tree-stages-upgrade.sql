@@ -142,19 +142,27 @@ CREATE UNIQUE INDEX uq_files_source_id ON files (source_id);
 INSERT INTO cmbagent_otel_added VALUES ('index', 'files', 'uq_files_source_id');
 
 -- Every node of a run with its path from the root; also right while depth is not settled yet.
+-- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion. Told that few nodes wait in it
+-- at a time, the planner looks their children up; else it first makes a filter out of the whole table.
 CREATE VIEW dag_tree AS
-WITH RECURSIVE tree(id, run_id, root_node_id, level, path) AS (
-  SELECT n.id, n.run_id, n.id, 0, n.id
-    FROM dag_nodes n LEFT JOIN dag_nodes p ON p.id = n.parent_node_id
-   WHERE p.id IS NULL
-  UNION ALL
-  SELECT n.id, n.run_id, t.root_node_id, t.level + 1, t.path || '/' || n.id
-    FROM tree t JOIN dag_nodes n ON n.parent_node_id = t.id
-)
-SELECT t.run_id, t.id AS node_id, t.root_node_id, t.level, t.path, n.parent_node_id, n.node_type, n.agent, n.name,
-       n.status, n.depth, n.order_index, n.attempt, n.start_time_unix_nano, n.end_time_unix_nano, n.input_tokens,
-       n.output_tokens, n.cost_usd, n.meta
-  FROM tree t JOIN dag_nodes n ON n.id = t.id;
+SELECT r.id AS run_id, n.id AS node_id, json_extract(t.value, '$[1]') AS root_node_id,
+       json_extract(t.value, '$[2]') AS level, json_extract(t.value, '$[3]') AS path, n.parent_node_id, n.node_type,
+       n.agent, n.name, n.status, n.depth, n.order_index, n.attempt, n.start_time_unix_nano, n.end_time_unix_nano,
+       n.input_tokens, n.output_tokens, n.cost_usd, n.meta
+  FROM workflow_runs r
+ CROSS JOIN json_each((
+  WITH RECURSIVE tree(id, root_node_id, level, path) AS (
+    SELECT n.id, n.id, 0, n.id
+      FROM dag_nodes n LEFT JOIN dag_nodes p ON p.id = n.parent_node_id AND p.run_id = r.id
+     WHERE n.run_id = r.id AND p.id IS NULL
+    UNION ALL
+    SELECT n.id, t.root_node_id, t.level + 1, t.path || '/' || n.id
+      FROM tree t CROSS JOIN dag_nodes n ON n.parent_node_id = t.id AND n.run_id = r.id
+     WHERE likelihood(t.level >= 0, 0.00001)
+  )
+  SELECT json_group_array(json_array(id, root_node_id, level, path)) FROM tree
+ )) t
+  JOIN dag_nodes n ON n.id = json_extract(t.value, '$[0]');
 
 INSERT INTO cmbagent_otel_added VALUES ('view', '', 'dag_tree');
 
@@ -170,42 +178,45 @@ SELECT n.id, n.run_id, n.session_id, n.parent_node_id, n.node_type, n.agent, n.s
 INSERT INTO cmbagent_otel_added VALUES ('view', '', 'dag_steps');
 
 -- Events under the phase or step that they belong to, whatever deeper node they are of.
+-- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion; likelihood as in dag_tree.
 CREATE VIEW step_events AS
-WITH RECURSIVE owner(node_id, step_node_id) AS (
-  SELECT n.id, n.id FROM dag_nodes n WHERE json_extract(n.meta, '$.kind') IN ('phase', 'step')
-  UNION ALL
-  SELECT n.id, o.step_node_id FROM owner o JOIN dag_nodes n ON n.parent_node_id = o.node_id
-   WHERE COALESCE(json_extract(n.meta, '$.kind'), '') NOT IN ('phase', 'step')
-)
-SELECT e.id, e.run_id, o.step_node_id AS node_id, e.node_id AS own_node_id, e.step_id, e.session_id, e.parent_event_id,
-       e.event_type, e.event_subtype, e.agent_name, e.agent_role, e.timestamp, e.started_at, e.completed_at,
-       e.duration_ms, e.inputs, e.outputs, e.error_message, e.meta, e.execution_order, e.depth, e.status
-  FROM execution_events e JOIN owner o ON o.node_id = e.node_id;
+SELECT e.id, r.id AS run_id, json_extract(o.value, '$[1]') AS node_id, e.node_id AS own_node_id, e.step_id,
+       e.session_id, e.parent_event_id, e.event_type, e.event_subtype, e.agent_name, e.agent_role, e.timestamp,
+       e.started_at, e.completed_at, e.duration_ms, e.inputs, e.outputs, e.error_message, e.meta, e.execution_order,
+       e.depth, e.status
+  FROM workflow_runs r
+ CROSS JOIN json_each((
+  WITH RECURSIVE owner(node_id, step_node_id) AS (
+    SELECT n.id, n.id FROM dag_nodes n WHERE n.run_id = r.id AND json_extract(n.meta, '$.kind') IN ('phase', 'step')
+    UNION ALL
+    SELECT n.id, o.step_node_id FROM owner o CROSS JOIN dag_nodes n ON n.parent_node_id = o.node_id AND n.run_id = r.id
+     WHERE likelihood(o.step_node_id <> '', 0.00001) AND COALESCE(json_extract(n.meta, '$.kind'), '') NOT IN ('phase', 'step')
+  )
+  SELECT json_group_array(json_array(node_id, step_node_id)) FROM owner
+ )) o
+  JOIN execution_events e ON e.node_id = json_extract(o.value, '$[0]');
 
 INSERT INTO cmbagent_otel_added VALUES ('view', '', 'step_events');
 
 -- One row a run: what it was, how it went, what it took. An error counts once, where it happened.
+-- COALESCE keeps the index of status out: a node has few children, a database many failures.
 CREATE VIEW run_summary AS
 SELECT r.id AS run_id, r.session_id, r.mode, r.task_description, r.status, r.started_at, r.completed_at,
-       s.nodes, s.steps, s.redos, s.errors, s.llm_calls, s.tool_calls, s.code_executions, s.input_tokens,
-       s.output_tokens, s.cost_usd, s.wall_seconds
-  FROM workflow_runs r LEFT JOIN (
-    SELECT n.run_id,
-           COUNT(*) AS nodes,
-           SUM(CASE WHEN n.node_type = 'step' THEN 1 ELSE 0 END) AS steps,
-           SUM(CASE WHEN n.node_type = 'branch_point' THEN 1 ELSE 0 END) AS redos,
-           SUM(CASE WHEN n.status = 'failed' AND NOT EXISTS (
-                 SELECT 1 FROM dag_nodes c WHERE c.parent_node_id = n.id AND c.status = 'failed'
-               ) THEN 1 ELSE 0 END) AS errors,
-           SUM(CASE WHEN n.node_type = 'llm' THEN 1 ELSE 0 END) AS llm_calls,
-           SUM(CASE WHEN n.node_type = 'tool' THEN 1 ELSE 0 END) AS tool_calls,
-           SUM(CASE WHEN n.node_type = 'code_exec' THEN 1 ELSE 0 END) AS code_executions,
-           SUM(n.input_tokens) AS input_tokens,
-           SUM(n.output_tokens) AS output_tokens,
-           SUM(n.cost_usd) AS cost_usd,
-           CAST((MAX(n.end_time_unix_nano) - MIN(n.start_time_unix_nano)) AS REAL) / 1000000000 AS wall_seconds
-      FROM dag_nodes n GROUP BY n.run_id
-  ) s ON s.run_id = r.id;
+       COUNT(n.id) AS nodes,
+       SUM(CASE WHEN n.node_type = 'step' THEN 1 ELSE 0 END) AS steps,
+       SUM(CASE WHEN n.node_type = 'branch_point' THEN 1 ELSE 0 END) AS redos,
+       SUM(CASE WHEN n.status = 'failed' AND NOT EXISTS (
+             SELECT 1 FROM dag_nodes c WHERE c.parent_node_id = n.id AND COALESCE(c.status, '') = 'failed'
+           ) THEN 1 ELSE 0 END) AS errors,
+       SUM(CASE WHEN n.node_type = 'llm' THEN 1 ELSE 0 END) AS llm_calls,
+       SUM(CASE WHEN n.node_type = 'tool' THEN 1 ELSE 0 END) AS tool_calls,
+       SUM(CASE WHEN n.node_type = 'code_exec' THEN 1 ELSE 0 END) AS code_executions,
+       SUM(n.input_tokens) AS input_tokens,
+       SUM(n.output_tokens) AS output_tokens,
+       SUM(n.cost_usd) AS cost_usd,
+       CAST((MAX(n.end_time_unix_nano) - MIN(n.start_time_unix_nano)) AS REAL) / 1000000000 AS wall_seconds
+  FROM workflow_runs r LEFT JOIN dag_nodes n ON n.run_id = r.id
+ GROUP BY r.id;
 
 INSERT INTO cmbagent_otel_added VALUES ('view', '', 'run_summary');
 
