@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from cmbagent_otel.instrumentation.health import fault
@@ -67,7 +67,9 @@ def around(begin: Begin, switch: Switch) -> Wrapper:
 def around_async(begin: Begin, switch: Switch) -> Wrapper:
     """A wrapper of a coroutine function; the call begins when it is awaited."""
 
-    async def traced(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def wrapper(
+        original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         call = _begin(begin, original, instance, args, kwargs) if switch.on and not is_quiet() else None
         if call is None:
             return await original(*args, **kwargs)
@@ -78,11 +80,6 @@ def around_async(begin: Begin, switch: Switch) -> Wrapper:
             raise
         _end(call, result, None)
         return result
-
-    def wrapper(
-        original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Awaitable[Any]:
-        return traced(original, instance, args, kwargs)
 
     return wrapper
 

@@ -6,7 +6,8 @@ distribution brought the module does not matter, and a version that lacks a poin
 
 from __future__ import annotations
 
-import copy
+import functools
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -18,42 +19,41 @@ import wrapt
 from cmbagent_otel.instrumentation import health
 from cmbagent_otel.instrumentation.calls import Switch, Wrapper
 
-
-class _BoundHookWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg] # wrapt 1 has no type parameters
-    """A method of ours, bound or looked up in its class; copied and pickled as the method that it stands for."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        instance = getattr(self, "__self__", None)
-        return self if instance is None else getattr(copy.deepcopy(instance, memo), self.__name__)
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        owner = getattr(self, "__self__", None)
-        if owner is None:
-            owner = sys.modules[self.__module__]
-            for name in self.__qualname__.split(".")[:-1]:
-                owner = getattr(owner, name)
-        return getattr, (owner, self.__name__)
-
-
-class HookWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg] # as above
-    """A wrapper of ours, so that we know it again. To ``copy`` and ``pickle`` it is the function that it wraps."""
-
-    __bound_function_wrapper__ = _BoundHookWrapper
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return self
-
-    def __copy__(self) -> Any:
-        return self
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__qualname__
-
-
 _MARK = "__cmbagent_otel_hook__"
+
+
+def _hook(original: Any, wrapper: Wrapper, *, is_method: bool) -> Callable[..., Any]:
+    """What stands for ``original``: a plain function as it is, so that it is copied and pickled by its name as well.
+
+    AG2 asks eight times a turn whether an agent is one, and looks up a dozen of its methods each time. An object that
+    binds itself, such as wrapt's, would there cost more than all else that a hook does.
+    """
+    if is_method:
+
+        def hook(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return wrapper(original.__get__(instance, type(instance)), instance, args, kwargs)
+
+    else:
+
+        def hook(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc] # of a function, not of a method
+            return wrapper(original, None, args, kwargs)
+
+    stands_for = _coroutine_function(hook) if inspect.iscoroutinefunction(original) else hook
+    functools.update_wrapper(stands_for, original)
+    setattr(stands_for, _MARK, True)
+    return stands_for
+
+
+def _coroutine_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return awaited
+
+
+def is_hook(function: Any) -> bool:
+    """Whether the function is one of ours."""
+    return getattr(function, _MARK, False) is True
 
 
 class Point(NamedTuple):
@@ -96,10 +96,10 @@ class Installation:
         """Hook one attribute that ``owner``, a class or module, itself has; says whether it does."""
         with self._lock:
             original = vars(owner).get(attribute)
-            if original is None:
+            if original is None or isinstance(original, staticmethod | classmethod):
                 return False
             if not _is_hooked(original):
-                self.replace(owner, attribute, HookWrapper(original, wrapper))
+                self.replace(owner, attribute, _hook(original, wrapper, is_method=isinstance(owner, type)))
             return True
 
     def replace(self, owner: Any, attribute: str, ours: Any) -> None:
@@ -145,7 +145,7 @@ def _owner(module: ModuleType, name: str) -> tuple[Any, str]:
 def _is_hooked(function: Any) -> bool:
     """Whether a hook of ours is on the function, be it under somebody else's wrapper."""
     while function is not None:
-        if isinstance(function, HookWrapper) or getattr(function, _MARK, False):
+        if is_hook(function):
             return True
         function = getattr(function, "__wrapped__", None)
     return False
