@@ -29,6 +29,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, Tracer
 
+from benchmarks.figures import by_name, hand_on
 from cmbagent_otel import content, scope, semconv
 from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
 from cmbagent_otel.processor import DagSpanProcessor
@@ -247,12 +248,43 @@ def measure(turns: int, rounds: int, chats: int, folder: Path) -> dict[str, tupl
     return figures
 
 
+def hand_on_rounds(path: Path, rounds: int) -> None:
+    """Measure five times, each with a fifth of the rounds; a ratio is of the medians of one of these."""
+    passes: dict[str, list[dict[str, float]]] = {"10 turns a chat": [], "80 turns a chat": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(5):
+            for name, turns, chats in (("10 turns a chat", 10, 40), ("80 turns a chat", 80, 5)):
+                own_folder = Path(folder) / str(number)
+                own_folder.mkdir(exist_ok=True)
+                figures = {
+                    key: value[0] for key, value in measure(turns, max(3, rounds // 5), chats, own_folder).items()
+                }
+                asked = {10: (1.7, 0.6, 1), 80: (1.7, 0.35, 0.5)}[turns]
+                passes[name].append(
+                    {
+                        f"ours : bare SDK spans (<= {asked[0]})": figures["ours"] / figures["bare"],
+                        f"ours : AG2's own tracing (<= {asked[1]})": figures["ours"] / figures["AG2's own tracing"],
+                        f"ours, content on : AG2's own tracing (<= {asked[2]})": figures["ours, content on"]
+                        / figures["AG2's own tracing"],
+                        "hooks, not sampled : the turn untraced (<= 0.08)": figures["not sampled"],
+                        "hooks, suppressed : the turn untraced (<= 0.08)": figures["suppressed"],
+                    }
+                    | {f"{arm}, us a span": figures[arm] for arm in ("ours", "bare", "AG2's own tracing")}
+                    | {"the turn untraced, us": figures["turn"]}
+                )
+    hand_on(path, {name: by_name(found) for name, found in passes.items()}, ("autogen", "opentelemetry-sdk"))
+
+
 def main() -> None:
     """Print the figures, and what they are to be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path, help="only hand the figures on, in this file")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
+    if options.json:
+        hand_on_rounds(options.json, options.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         few = measure(10, options.rounds, 40, Path(folder))
         many = measure(80, options.rounds, 5, Path(folder))

@@ -33,6 +33,7 @@ from psycopg import sql
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import hand_on  # noqa: E402
 from cmbagent_otel import semconv  # noqa: E402
 from cmbagent_otel.spans.from_otlp import traces_from_otlp  # noqa: E402
 from cmbagent_otel.store.engine import open_engine  # noqa: E402
@@ -164,9 +165,9 @@ def measure_sink(url: str, bodies: Sequence[bytes], folder: Path, connections: i
     _post_all(sink.url, bodies, connections, seconds)
     spans = len(bodies) * SPANS_IN_REQUEST
     rate = Rate(spans / (time.perf_counter() - began), spans / (_cpu_seconds(sink.pid) - began_cpu))
-    status = Path(f"/proc/{sink.pid}/status").read_text()
+    memory = _peak_memory(sink.pid)
     sink.stop()
-    return rate, seconds, int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return rate, seconds, memory
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -222,8 +223,16 @@ def _post_all(base: str, bodies: Sequence[bytes], connections: int, seconds: lis
         thread.join()
 
 
-def measure_phoenix(url: str, bodies: Sequence[bytes], folder: Path) -> Rate:
-    """The rate until the last span is in Phoenix's database."""
+class Phoenix(NamedTuple):
+    """A Phoenix that runs."""
+
+    address: str
+    pid: int
+
+
+@contextmanager
+def phoenix(url: str, folder: Path) -> Iterator[Phoenix]:
+    """Phoenix with that database, on one core."""
     python = python_with("phoenix", PHOENIX)
     port, grpc_port = free_port(), free_port()
     with (folder / "phoenix.log").open("wb") as log:
@@ -248,14 +257,26 @@ def measure_phoenix(url: str, bodies: Sequence[bytes], folder: Path) -> Rate:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit((folder / "phoenix.log").read_text()[-3000:])
             time.sleep(0.2)
-        began, began_cpu = time.perf_counter(), _cpu_seconds(server.pid)
-        _post_all(f"http://127.0.0.1:{port}", bodies, 2, [])
-        _wait_for_rows(url, "spans", len(bodies) * SPANS_IN_REQUEST)
-        spans = len(bodies) * SPANS_IN_REQUEST
-        return Rate(spans / (time.perf_counter() - began), spans / (_cpu_seconds(server.pid) - began_cpu))
+        yield Phoenix(f"http://127.0.0.1:{port}", server.pid)
     finally:
         server.terminate()
         server.wait()
+
+
+def measure_phoenix(url: str, bodies: Sequence[bytes], folder: Path) -> tuple[Rate, float]:
+    """The rate until the last span is in Phoenix's database, and the resident memory at its peak in MiB."""
+    with phoenix(url, folder) as server:
+        began, began_cpu = time.perf_counter(), _cpu_seconds(server.pid)
+        _post_all(server.address, bodies, 2, [])
+        spans = len(bodies) * SPANS_IN_REQUEST
+        _wait_for_rows(url, "spans", spans)
+        rate = Rate(spans / (time.perf_counter() - began), spans / (_cpu_seconds(server.pid) - began_cpu))
+        return rate, _peak_memory(server.pid)
+
+
+def _peak_memory(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def _wait_for_rows(url: str, table: str, count: int) -> None:
@@ -309,6 +330,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8, help="requests under way at the same time")
     parser.add_argument("--no-phoenix", action="store_true", help="it takes minutes to install, once")
     parser.add_argument("--collector", action="store_true", help="measure the Collector too (needs Go)")
+    parser.add_argument("--json", type=Path, help="hand the figures on in this file")
     parser.add_argument("--writer", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.writer:
@@ -329,12 +351,38 @@ def main() -> None:
         _, seconds, _ = measure_sink(migrated(server), bodies, folder, 1)
         median, p99 = statistics.median(seconds) * 1e3, statistics.quantiles(seconds, n=100)[98] * 1e3
         print(f"a request of 512 spans   {median:6.0f} ms median, {p99:.0f} ms p99, one at a time (asked: 250)")
+        figures: dict[str, list[float]] = {
+            "sink : writer alone, spans by CPU second (>= 0.7)": [sink.cpu / writer.cpu],
+            "sink : writer alone, spans by the clock (>= 0.7)": [sink.wall / writer.wall],
+            "sink, spans by CPU second": [sink.cpu],
+            "sink, spans by second": [sink.wall],
+            "sink, memory at its peak, MiB (<= 250)": [memory],
+            "its PostgreSQL, spans by CPU second": [server_rate],
+            "a request of 512 spans, one at a time, ms median": [median],
+            "a request of 512 spans, one at a time, ms p99 (<= 250)": [p99],
+        }
         if asked.collector:
             print(f"Collector before it    {measure_collector(bodies, migrated(server), folder)}")
         if not asked.no_phoenix:
-            phoenix = measure_phoenix(server.create_database(), bodies[: asked.phoenix_requests], folder)
-            shares = f"{sink.wall / phoenix.wall:.0f} and {sink.cpu / phoenix.cpu:.0f}"
-            print(f"Arize Phoenix          {phoenix}   the sink has {shares} times its rate (asked: 50)")
+            theirs, their_memory = measure_phoenix(server.create_database(), bodies[: asked.phoenix_requests], folder)
+            shares = f"{sink.wall / theirs.wall:.0f} and {sink.cpu / theirs.cpu:.0f}"
+            print(f"Arize Phoenix          {theirs}   the sink has {shares} times its rate (asked: 50)")
+            figures |= {
+                "sink : Phoenix, durable spans by CPU second (>= 50)": [sink.cpu / theirs.cpu],
+                "sink : Phoenix, durable spans by the clock (>= 50)": [sink.wall / theirs.wall],
+                "sink : Phoenix, memory at its peak (<= 1)": [memory / their_memory],
+                "Phoenix, spans by CPU second": [theirs.cpu],
+                "Phoenix, spans by second": [theirs.wall],
+                "Phoenix, memory at its peak, MiB": [their_memory],
+            }
+        if asked.json:
+            hand_on(
+                asked.json,
+                {f"{len(bodies) * SPANS_IN_REQUEST} spans, 512 a request": figures},
+                ("opentelemetry-proto", "sqlalchemy", "psycopg"),
+                phoenix=PHOENIX[0].split("==")[1],
+                PostgreSQL=postgresql.installations()[0].version.split()[0],
+            )
 
 
 if __name__ == "__main__":

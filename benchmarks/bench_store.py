@@ -22,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from psycopg.types.json import Jsonb  # noqa: E402
 from sqlalchemy import JSON, Engine, Table, insert, select, text  # noqa: E402
 from sqlalchemy.orm import DeclarativeBase, Session  # noqa: E402
 
+from benchmarks.figures import by_name, hand_on  # noqa: E402
 from cmbagent_otel import semconv  # noqa: E402
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation  # noqa: E402
 from cmbagent_otel.spans.record import Record, SpanEvent, SpanRecord, node_id  # noqa: E402
@@ -421,8 +422,7 @@ def _same_counts(one: Engine, another: Engine) -> None:
                 raise AssertionError(table.name)
 
 
-def _show(title: str, rounds: Iterable[dict[str, float]]) -> None:
-    found = list(rounds)
+def _show(title: str, found: Sequence[dict[str, float]]) -> None:
     print(title)
     for name in found[0]:
         values = [each[name] for each in found]
@@ -435,9 +435,11 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    parser.add_argument("--json", type=Path, help="hand the figures on in this file")
     options = parser.parse_args()
     ended, live = spans(options.spans)
     print(f"{len(ended)} spans of runs of {len(Run(0).ended)}, batches of {BATCH}; median of {options.rounds} rounds")
+    parts: dict[str, list[dict[str, float]]] = {}
     if options.only != "sqlite":
         postgresql.SERVER_OPTIONS |= {
             "fsync": "on",
@@ -448,10 +450,8 @@ def main() -> None:
         postgresql.SERVER_OPTIONS |= {"shared_buffers": "1GB", "max_wal_size": "4GB"}
         server = postgresql.start_own_server()
         try:
-            _show(
-                f"PostgreSQL {postgresql.describe()}",
-                [round_on_postgresql(server, ended, live) for _ in range(options.rounds)],
-            )
+            parts["PostgreSQL"] = [round_on_postgresql(server, ended, live) for _ in range(options.rounds)]
+            _show(f"PostgreSQL {postgresql.describe()}", parts["PostgreSQL"])
         finally:
             server.stop()
     if options.only != "postgresql":
@@ -459,7 +459,13 @@ def main() -> None:
         for _ in range(options.rounds):
             with tempfile.TemporaryDirectory() as folder:
                 results.append(round_on_sqlite(Path(folder), ended, live))
+        parts["SQLite"] = results
         _show("SQLite", results)
+    if options.json:
+        found = {name: by_name(rounds) for name, rounds in parts.items()}
+        hand_on(
+            options.json, found, ("sqlalchemy", "psycopg"), PostgreSQL=postgresql.installations()[0].version.split()[0]
+        )
 
 
 if __name__ == "__main__":

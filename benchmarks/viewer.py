@@ -5,6 +5,7 @@ Prints the figures of docs/viewer.md.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import resource
 import statistics
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser
 
+from benchmarks.figures import hand_on
 from cmbagent_otel.spans.record import Record
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.migrate import upgrade
@@ -26,6 +28,7 @@ from tests.web.spans import Spans, large, research
 
 _SIZES = (60, 10_000, 50_000)
 _OPENED = 3
+_UNITS = {"picture kB": "", "elements": ""}
 _PAN = """() => new Promise((done) => {
   const pane = document.querySelector('.pane'), took = [];
   const step = (left) => {
@@ -40,6 +43,10 @@ _PAN = """() => new Promise((done) => {
 
 def main() -> None:
     """Measure runs of three sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="hand the figures on in this file")
+    options = parser.parse_args()
+    parts: dict[str, dict[str, list[float]]] = {}
     assets = sum(len(gzip.compress(file.read_bytes())) for file in STATIC.iterdir())
     print(f"assets, all: {assets / 1000:.1f} kB gzipped")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
@@ -48,11 +55,19 @@ def main() -> None:
             fill(url, research() if nodes < 100 else large(nodes))
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             with served(url) as address:
-                print(f"{nodes:>6} nodes:", measure(browser, address))
+                measured = measure(browser, address)
+                print(f"{nodes:>6} nodes:", measured)
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+            parts[f"a run of {nodes:,} nodes"] = {
+                f"{name}{_UNITS.get(name, ', ms')}": [float(value)] for name, value in measured.items()
+            } | {"peak memory of the process grew by, MB": [grown]}
             print(f"{'':>6}        peak memory of the process grew by {grown:.0f} MB")
         url = f"sqlite:///{Path(folder) / 'live.db'}"
-        print("live: ms from commit to the screen:", live(browser, url))
+        took = live(browser, url)
+        print("live: ms from commit to the screen:", took)
+    if options.json:
+        parts["all"] = {"assets, kB gzipped": [assets / 1000], "from commit to the screen, ms": list(map(float, took))}
+        hand_on(options.json, parts, ("playwright",))
 
 
 def fill(url: str, run: Spans) -> None:

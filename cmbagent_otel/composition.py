@@ -29,7 +29,6 @@ from cmbagent_otel.announcer import StartAnnouncer
 from cmbagent_otel.delivery import check_destination
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
 from cmbagent_otel.exporter import claim_registered
-from cmbagent_otel.graph import cost
 from cmbagent_otel.processor import DagSpanProcessor
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind
@@ -186,7 +185,6 @@ def _processors(config: Settings) -> list[SpanProcessor]:
 def _processor(name: str, config: Settings) -> SpanProcessor:
     if name == DAG_EXPORTER:
         check_destination(config)
-        cost.load()
         return DagSpanProcessor(config)
     wanted = _otlp_entry_point(config) if name == OTLP_EXPORTER else name
     make = _entry_point("opentelemetry_traces_exporter", wanted, "OTEL_TRACES_EXPORTER")

@@ -18,8 +18,9 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from cmbagent_otel import content, semconv
+from cmbagent_otel import content, semconv, settings
 from cmbagent_otel.delivery import BATCH, Delivery
+from cmbagent_otel.graph import cost
 from cmbagent_otel.live import Live
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.settings import Settings
@@ -36,12 +37,13 @@ class DagSpanProcessor(SpanProcessor):
     """Persists every span of a provider, running and ended.
 
     Args:
-        settings: where to, and the bounds.
+        config: where to, and the bounds; unset: read from the environment.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, config: Settings | None = None) -> None:
+        self._settings = config if config is not None else settings.load()
         self._closed = False
+        cost.load()  # here, on the program's thread, and never first on ours
         self._begin()
         begin_again = weakref.WeakMethod(self._after_fork)
 

@@ -2,7 +2,7 @@
 
 .PHONY: bench-hooks
 bench-hooks: $(READY) ## measure what the hooks cost on the agent's thread, beside bare spans and AG2's own tracing
-	@$(BIN)/python benchmarks/bench_hooks.py $(ARGS)
+	@$(BIN)/python -m benchmarks.bench_hooks $(ARGS)
 
 # What other tracers make of the same chats; each in an environment of its own, since they wrap the same functions.
 FIDELITY := openinference openlit

@@ -1,0 +1,40 @@
+"""All of the package with the lowest and with the newest versions that it allows, on each Python that it names."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.environments import environment, interpreter
+
+ROOT = Path(__file__).parents[2]
+EXTRAS = "auto,serve,sink,test"
+SMOKE = (
+    "tests/test_public_names.py",
+    "tests/graph/test_cost.py",
+    "tests/cli/test_reading.py",
+    "tests/ingest/test_sink.py",
+    "tests/web/test_pages.py",
+    "tests/store/test_migrations.py",
+    "tests/door/test_composition.py",
+)
+"""They need every dependency: databases, command line, pages, sink. The hooks have `make test-matrix`."""
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
+@pytest.mark.timeout(900)
+def test_the_smoke_tests_pass(wheel: Path, tmp_path: Path, version: str, resolution: str) -> None:
+    interpreter_path = interpreter(version)
+    if interpreter_path is None:
+        pytest.skip(f"no Python {version} on this machine")
+    wanted = [f"cmbagent-otel[{EXTRAS}] @ {wheel.as_uri()}"]
+    python = environment(tmp_path / "venv", interpreter_path, wanted, "--resolution", resolution)
+    # What other packages warn of is not ours to mend, and differs from version to version.
+    options = ("-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "-o", f"cache_dir={tmp_path}")
+    ran = subprocess.run(
+        [python, "-m", "pytest", *options, *SMOKE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
