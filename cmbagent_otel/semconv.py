@@ -371,6 +371,12 @@ class HandoffKind:
     """A target was set, and no hook saw by what."""
 
 
+class ErrorType:
+    """Values of ``error.type`` where nothing was raised that has a type of its own."""
+
+    TOOL_NOT_FOUND = "tool_not_found"
+
+
 class RedoReason:
     """Values of ``cmbagent.redo.reason``."""
 

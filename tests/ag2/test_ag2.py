@@ -10,17 +10,18 @@ from ag2 import Agent
 from ag2.agent import TaskConfig
 from ag2.annotations import Context
 from ag2.config import OpenAIConfig
-from ag2.events import ImageInput
+from ag2.events import ImageInput, ModelMessageChunk
 from ag2.knowledge import MemoryKnowledgeStore
 from ag2.middleware import BaseMiddleware, Middleware, RetryMiddleware
 from ag2.network import Hub, HubClient
 from ag2.network.transport import LocalLink
+from ag2.stream import MemoryStream
 from opentelemetry.sdk.trace import TracerProvider
 
 import cmbagent_otel as otel
 from cmbagent_otel import semconv
 from cmbagent_otel.instrumentation.ag2 import Ag2Instrumentor
-from cmbagent_otel.semconv import NodeKind, NodeType
+from cmbagent_otel.semconv import ErrorType, NodeKind, NodeType
 from cmbagent_otel.testing import ScriptedModelServer, by_agent, call_tool, call_tools, fail, say
 from tests.ag2.recorder import Recorder
 from tests.scenarios.trace import attribute, lines, moments
@@ -304,3 +305,117 @@ async def test_image_is_nowhere_where_the_gate_is_shut(recorder: Recorder) -> No
         await agent(server, "viewer").ask("What is it?", ImageInput(data=b"star" * 9, media_type="image/png"))
     words = "".join(span.to_json() for span in recorder.trace.spans)
     assert not any(said in words for said in ("What is it?", "image/png", "A star.", "c3Rhc"))
+
+
+async def test_tool_that_nobody_has_is_a_call_that_failed(recorder: Recorder) -> None:
+    with ScriptedModelServer([call_tools(("multiply", {"a": 1}), ("add", {"a": 1, "b": 2})), say("3")]) as server:
+        await agent(server, "adder", tools=[add]).ask("What is 1 * 3?")
+    trace = recorder.trace
+    assert sorted(span.name for span in trace.of(NodeKind.TOOL)) == ["execute_tool add", "execute_tool multiply"]
+    unknown = trace.named("execute_tool multiply")
+    assert attribute(unknown, semconv.ERROR_TYPE) == ErrorType.TOOL_NOT_FOUND
+    assert attribute(unknown, semconv.TOOL_CALLER) == "adder"
+    assert {trace.parent_of(span) for span in trace.of(NodeKind.TOOL)} == {"invoke_agent adder"}
+    assert trace.named("execute_tool add").status.is_unset
+    assert trace.named("invoke_agent adder").status.is_unset
+
+
+async def test_tool_that_is_cancelled_is_told_as_cancelled_up_to_the_turn(recorder: Recorder) -> None:
+    started = asyncio.Event()
+
+    async def dig() -> str:
+        """Dig for long."""
+        started.set()
+        await asyncio.sleep(60)
+        return "nothing"
+
+    with ScriptedModelServer([call_tool("dig")]) as server:
+        turn = asyncio.create_task(agent(server, "digger", tools=[dig]).ask("Dig."))
+        await started.wait()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+    failed = {span.name: attribute(span, semconv.ERROR_TYPE) for span in recorder.trace.spans}
+    assert failed == {
+        "invoke_agent digger": "asyncio.exceptions.CancelledError",
+        "chat gpt-4o-mini": None,
+        "execute_tool dig": "asyncio.exceptions.CancelledError",
+    }
+    assert recorder.trace.tokens == server.billed
+
+
+class Layer(BaseMiddleware):
+    """A middleware that writes down when it is entered and left."""
+
+    name = ""
+    seen: list[str] = []  # noqa: RUF012 - shared by all layers of one test
+
+    async def on_turn(self, call_next: Any, event: Any, context: Any) -> Any:
+        return await self._around("turn", call_next, event, context)
+
+    async def on_llm_call(self, call_next: Any, events: Any, context: Any) -> Any:
+        return await self._around("model", call_next, events, context)
+
+    async def on_tool_execution(self, call_next: Any, event: Any, context: Any) -> Any:
+        return await self._around("tool", call_next, event, context)
+
+    async def _around(self, what: str, call_next: Any, given: Any, context: Any) -> Any:
+        self.seen.append(f"{self.name} {what}")
+        try:
+            return await call_next(given, context)
+        finally:
+            self.seen.append(f"{what} {self.name}")
+
+
+class Outer(Layer):
+    name = "outer"
+
+
+class Inner(Layer):
+    name = "inner"
+
+
+class OfTheCall(Layer):
+    name = "of the call"
+
+
+async def layers() -> list[str]:
+    """In what order the middlewares of a program are gone through."""
+    Layer.seen.clear()
+    with ScriptedModelServer(SUM) as server:
+        adder = agent(server, "adder", tools=[add], middleware=[Middleware(Outer), Middleware(Inner)])
+        await adder.ask("What is 1 + 2?", middleware=[Middleware(OfTheCall)])
+    return list(Layer.seen)
+
+
+async def test_middlewares_of_the_program_stand_in_the_same_order_with_hooks_and_without(
+    hooks: Ag2Instrumentor,
+) -> None:
+    with_hooks = await layers()
+    hooks.uninstrument()
+    assert await layers() == with_hooks
+    assert with_hooks[:3] == ["outer turn", "inner turn", "of the call turn"]
+
+
+async def streamed() -> tuple[list[str], str | None]:
+    """The pieces of a streamed answer as a subscriber gets them, and the whole."""
+    pieces: list[str] = []
+    stream = MemoryStream()
+    stream.where(ModelMessageChunk).subscribe(lambda event: pieces.append(event.content))
+    with ScriptedModelServer([say("A long answer in pieces.")]) as server:
+        reply = await agent(server, "teller", config={"streaming": True}).ask("Tell.", stream=stream)
+    return pieces, reply.body
+
+
+async def test_streamed_pieces_are_the_same_with_hooks_and_without(hooks: Ag2Instrumentor) -> None:
+    with_hooks = await streamed()
+    hooks.uninstrument()
+    assert await streamed() == with_hooks
+    assert len(with_hooks[0]) > 1
+    assert "".join(with_hooks[0]) == with_hooks[1]
+
+
+async def test_stream_that_breaks_off_fails_the_call_and_the_turn(recorder: Recorder) -> None:
+    with ScriptedModelServer([fail(400)]) as server, pytest.raises(Exception, match="400"):
+        await agent(server, "teller", config={"streaming": True}).ask("Tell.")
+    assert [attribute(span, semconv.ERROR_TYPE) for span in recorder.trace.spans] == ["openai.BadRequestError"] * 2

@@ -16,6 +16,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel import settings
 from cmbagent_otel.errors import SettingsError
 from cmbagent_otel.instrumentation.ag2.attempts import look_at_retry
+from cmbagent_otel.instrumentation.ag2.middleware import look_at_unknown_tool
 from cmbagent_otel.instrumentation.ag2.network import Posts
 from cmbagent_otel.instrumentation.ag2.turns import with_our_middleware
 from cmbagent_otel.instrumentation.calls import watching
@@ -67,6 +68,11 @@ class Ag2Instrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
         self._installation.put(
             [
                 Point("ag2.agent", "Agent._drive_scope", with_our_middleware(switch)),
+                Point(
+                    "ag2.events.tool_events",
+                    "ToolErrorEvent.from_call",
+                    watching(look_at_unknown_tool, switch),
+                ),
                 Point("openai._base_client", "AsyncAPIClient._sleep_for_retry", watching(look_at_retry, switch)),
             ]
         )

@@ -6,18 +6,19 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from opentelemetry.trace import SpanKind
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
 from cmbagent_otel.failure import mark_failed
 from cmbagent_otel.instrumentation.ag2 import words
 from cmbagent_otel.instrumentation.ag2.attempts import ModelAttempts
-from cmbagent_otel.instrumentation.ag2.network import turn_ended
+from cmbagent_otel.instrumentation.ag2.network import take_handoff, turn_ended
 from cmbagent_otel.instrumentation.health import fault
 from cmbagent_otel.instrumentation.metrics import record_model_call
 from cmbagent_otel.scope import Node, Scope
-from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+from cmbagent_otel.semconv import ErrorType, NodeKind, NodeType, Operation
 from cmbagent_otel.spans.chance import new_uuid
 
 _Next: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
@@ -69,19 +70,41 @@ class Outermost:
     # -- turns -----------------------------------------------------------------------------------------
 
     def _begin_turn(self, event: Any) -> Node:
-        scope = scopes.enclosing()[1]
+        context, scope = scopes.enclosing()
+        attributes: dict[str, Any] = {semconv.OPERATION_NAME: Operation.INVOKE_AGENT, semconv.AGENT_NAME: self._name}
+        handoff = self._state_handoff(trace.get_current_span(context).get_span_context(), scope, attributes)
         node = scopes.start(
             f"{Operation.INVOKE_AGENT} {self._name}",
             NodeType.SUB_AGENT if scope is not None and scope.in_agent else NodeType.AGENT,
             NodeKind.AGENT,
-            {semconv.OPERATION_NAME: Operation.INVOKE_AGENT, semconv.AGENT_NAME: self._name},
+            attributes,
             extra=_Turn(self._name),
         )
+        if handoff is not None:
+            node.span.add_event(semconv.HANDOFF_EVENT, handoff)
         asked = words.of_request(event)
         _message(node, _asker(scope), self._name, "user", asked)
         if content.is_recorded():
             content.keep(node.span, semconv.INPUT_MESSAGES, words.as_messages("user", asked))
         return node
+
+    def _state_handoff(
+        self, source: SpanContext, scope: Scope | None, attributes: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Put into the turn's ``attributes`` who handed over to it; returns the attributes of the event."""
+        kind = take_handoff()
+        turn = scope.extra if scope is not None else None
+        source_id = scopes.id_of(source)
+        if kind is None or source_id is None or not isinstance(turn, _Turn) or turn.name == self._name:
+            return None
+        attributes[semconv.HANDOFF_KIND] = kind
+        attributes[semconv.HANDOFF_FROM] = source_id
+        return {
+            semconv.EVENT_ID: new_uuid(),
+            semconv.HANDOFF_SOURCE_AGENT: turn.name,
+            semconv.HANDOFF_TARGET_AGENT: self._name,
+            semconv.HANDOFF_KIND: kind,
+        }
 
     def _turn_returned(self, node: Node, response: Any) -> None:
         turn_ended(node.context)
@@ -132,24 +155,7 @@ class Outermost:
     # -- tools -----------------------------------------------------------------------------------------
 
     def _begin_tool(self, event: Any) -> Node:
-        name = content.clean(str(event.name))[:_LONGEST_NAME]
-        node = scopes.start(
-            f"{Operation.EXECUTE_TOOL} {name}",
-            NodeType.TOOL,
-            NodeKind.TOOL,
-            {
-                semconv.OPERATION_NAME: Operation.EXECUTE_TOOL,
-                semconv.TOOL_NAME: name,
-                semconv.TOOL_TYPE: "function",
-                semconv.TOOL_CALL_ID: content.clean(str(event.id))[:_LONGEST_NAME],
-                semconv.TOOL_CALLER: self._name,
-                semconv.TOOL_EXECUTOR: self._name,
-                semconv.AGENT_NAME: self._name,
-            },
-        )
-        if content.is_recorded():
-            content.capture(node.span, semconv.TOOL_CALL_ARGUMENTS, str(event.arguments))
-        return node
+        return _begin_tool(event, self._name)
 
     def _tool_returned(self, node: Node, result: Any) -> None:
         error = getattr(result, "error", None)
@@ -192,6 +198,39 @@ class _Turn:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+def _begin_tool(call: Any, agent: str) -> Node:
+    name = content.clean(str(call.name))[:_LONGEST_NAME]
+    node = scopes.start(
+        f"{Operation.EXECUTE_TOOL} {name}",
+        NodeType.TOOL,
+        NodeKind.TOOL,
+        {
+            semconv.OPERATION_NAME: Operation.EXECUTE_TOOL,
+            semconv.TOOL_NAME: name,
+            semconv.TOOL_TYPE: "function",
+            semconv.TOOL_CALL_ID: content.clean(str(call.id))[:_LONGEST_NAME],
+            semconv.TOOL_CALLER: agent,
+            semconv.TOOL_EXECUTOR: agent,
+            semconv.AGENT_NAME: agent,
+        },
+    )
+    if content.is_recorded():
+        content.capture(node.span, semconv.TOOL_CALL_ARGUMENTS, str(call.arguments))
+    return node
+
+
+def look_at_unknown_tool(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """``ToolErrorEvent.from_call``: of a tool that nobody has, AG2 tells the model without asking any middleware."""
+    scope = scopes.enclosing()[1]
+    turn = scope.extra if scope is not None else None
+    if cls.__name__ != "ToolNotFoundEvent" or not isinstance(turn, _Turn) or scopes.is_quiet():
+        return
+    node = _begin_tool(args[0] if args else kwargs["call"], turn.name)
+    node.span.set_attribute(semconv.ERROR_TYPE, ErrorType.TOOL_NOT_FOUND)
+    node.span.set_status(Status(StatusCode.ERROR))
+    node.end()
 
 
 def _asker(scope: Scope | None) -> str:

@@ -23,11 +23,10 @@ from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, call_of,
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.instrumentation.health import fault
 from cmbagent_otel.scope import Node
-from cmbagent_otel.semconv import NodeKind, NodeType, Operation
+from cmbagent_otel.semconv import ErrorType, NodeKind, NodeType, Operation
 
 _LONGEST_NAME = 256
 """Characters of a tool's name that are kept: a model may say anything."""
-_NOT_FOUND = "tool_not_found"
 _BAD_ARGUMENTS = "invalid_arguments"
 
 
@@ -55,7 +54,7 @@ class ToolCall(ChatCall):
         succeeded, response = result
         span = self.node.span
         if not succeeded and not self.error_seen:
-            span.set_attribute(semconv.ERROR_TYPE, _BAD_ARGUMENTS if self.known else _NOT_FOUND)
+            span.set_attribute(semconv.ERROR_TYPE, _BAD_ARGUMENTS if self.known else ErrorType.TOOL_NOT_FOUND)
             span.set_status(Status(StatusCode.ERROR))
         said = response.get("content")
         if succeeded and self.chat is not None:
