@@ -179,8 +179,14 @@ def _clean_opentelemetry() -> Iterator[None]:
     _forget()
 
 
+def _below(kind: type) -> Iterator[Any]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _below(subclass)
+
+
 def _forget() -> None:
-    for instrumentor in BaseInstrumentor.__subclasses__():
+    for instrumentor in _below(BaseInstrumentor):
         if instrumentor._instance is not None and instrumentor._instance.is_instrumented_by_opentelemetry:
             instrumentor._instance.uninstrument()
     for name in ("cmbagent_otel.composition", "cmbagent_otel.scope"):

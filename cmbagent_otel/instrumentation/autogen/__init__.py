@@ -5,18 +5,10 @@ Class-level wrappers only. Each point is found by name; what a version lacks is 
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
-from collections.abc import Collection
-from functools import partial
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # it has no types
-
-from cmbagent_otel import scope as scopes
-from cmbagent_otel import settings
-from cmbagent_otel.errors import SettingsError
 from cmbagent_otel.instrumentation.autogen import chat, code, handoff, human, message, model, selection, tool, turn
 from cmbagent_otel.instrumentation.autogen.agents import Newcomers, give_back_captured, is_being_imported
 from cmbagent_otel.instrumentation.autogen.context import (
@@ -25,9 +17,8 @@ from cmbagent_otel.instrumentation.autogen.context import (
     carried_into_thread,
 )
 from cmbagent_otel.instrumentation.calls import Begin, Wrapper, around, around_async, watching
-from cmbagent_otel.instrumentation.points import Installation, Point, when_imported
-
-_logger = logging.getLogger(__name__)
+from cmbagent_otel.instrumentation.instrumentor import HookInstrumentor
+from cmbagent_otel.instrumentation.points import Point
 
 _AGENT = "autogen.agentchat.conversable_agent"
 _GROUP = "autogen.agentchat.groupchat"
@@ -41,48 +32,21 @@ _EXECUTORS = {
 }
 
 
-class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
+class AutogenInstrumentor(HookInstrumentor):
     """Traces AG2 classic. ``instrument()`` hooks it now, or when the program imports it."""
 
-    def __init__(self) -> None:
-        if not hasattr(self, "_installation"):  # the base class makes one instance of us, and calls this each time
-            self._installation = Installation("autogen")
-            self._newcomers = Newcomers(self._installation, self._overridable(), self._sync(code.begin_code))
+    framework = "AG2"
+    module = "autogen"
 
-    def instrumentation_dependencies(self) -> Collection[str]:
-        """None: what is hooked is found by module and method."""
-        return ()
-
-    def instrument(self, **kwargs: Any) -> None:
-        """Hook AG2. A second call wraps nothing twice.
-
-        Args:
-            kwargs: ``tracer_provider`` takes the place of the global one.
-        """
-        if self.is_instrumented_by_opentelemetry and self._installation.switch.on:
-            _logger.info("AG2 hooks already installed")
-            return
-        super().instrument(**kwargs)
-
-    def _instrument(self, **kwargs: Any) -> None:
-        if _is_disabled():
-            _logger.debug("OTEL_SDK_DISABLED is set: no hooks for AG2")
-            return
-        provider = kwargs.get("tracer_provider")
-        if provider is not None:
-            scopes.use_provider(provider)
-        self._installation.switch.on = True
-        when_imported("autogen", self._install)
+    def _prepare(self) -> None:
+        self._newcomers = Newcomers(self._installation, self._overridable(), self._sync(code.begin_code))
 
     def _uninstrument(self, **kwargs: Any) -> None:
-        self._installation.remove()
+        super()._uninstrument(**kwargs)
         self._newcomers.forget()
         give_back_captured()
 
     def _install(self) -> None:
-        """Put in every point that this AG2 has; what a module that is loaded later has follows then."""
-        if not self._installation.switch.on:
-            return
         self._installation.put(self._points())
         self._installation.substitute(
             sys.modules[_AGENT], "ConversableAgent.a_generate_oai_reply", carried_into_executor
@@ -90,15 +54,12 @@ class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
         for module in _THREADED:
             if isinstance(getattr(sys.modules.get(module), "threading", None), type(threading)):
                 self._installation.replace(sys.modules[module], "threading", CarryingThreading(threading))
-        for module, name in _EXECUTORS.items():
-            when_imported(module, partial(self._install_executor, module, name))
+        self._put_when_imported(
+            Point(module, f"{name}.execute_code_blocks", self._sync(code.begin_code))
+            for module, name in _EXECUTORS.items()
+        )
         if not is_being_imported():
             self._newcomers.catch_up()
-        _logger.info("AG2 hooks installed successfully (%d points)", len(self._installation))
-
-    def _install_executor(self, module: str, name: str) -> None:
-        if self._installation.switch.on:
-            self._installation.put([Point(module, f"{name}.execute_code_blocks", self._sync(code.begin_code))])
 
     def _points(self) -> list[Point]:
         switch = self._installation.switch
@@ -155,10 +116,3 @@ class AutogenInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
 
     def _async(self, begin: Begin) -> Wrapper:
         return around_async(begin, self._installation.switch)
-
-
-def _is_disabled() -> bool:
-    try:
-        return settings.load().sdk_disabled
-    except SettingsError:
-        return False
