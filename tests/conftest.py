@@ -179,7 +179,7 @@ def _clean_opentelemetry() -> Iterator[None]:
     _forget()
 
 
-def _below(kind: type) -> Iterator[Any]:
+def _below(kind: Any) -> Iterator[Any]:
     for subclass in kind.__subclasses__():
         yield subclass
         yield from _below(subclass)

@@ -138,8 +138,8 @@ def cost(totals: Totals) -> str:
 
 def head(view: RunView) -> list[Text]:
     """The lines above the picture: what, how long, how much, and where it is now."""
-    first = Text.assemble(mark(view.status), " ", (one_line(view.title), "bold"))
-    if view.title != view.run.mode:
+    first = Text.assemble(mark(view.status), " ", (one_line(view.run.title), "bold"))
+    if view.run.title != view.run.mode:
         first.append(f"  {one_line(view.run.mode)}", _QUIET)
     lines = [first, Text(f"run {view.id}  started {words.moment(view.start)}", _QUIET)]
     facts = [status_words(view.status, view.silent_seconds), words.duration(view.seconds)]

@@ -28,7 +28,7 @@ def table(summaries: list[RunSummary], now_unix_nano: int) -> Table:
         made.add_row(
             mark(status),
             identifier,
-            one_line(summary.title, 200),
+            one_line(summary.run.title, 200),
             status_words(status, summary.silent_seconds(now_unix_nano)),
             _number(summary.steps),
             _number(summary.redos, "yellow"),

@@ -29,7 +29,7 @@ class Side(NamedTuple):
     def title(self) -> str:
         """What people call it."""
         if self.node is None:
-            return f"{self.view.title} ({self.view.id[:8]})"
+            return f"{self.view.run.title} ({self.view.id[:8]})"
         if self.node.step is None:
             return one_line(self.node.label)
         number = self.node.step.number

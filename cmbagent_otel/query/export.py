@@ -76,7 +76,7 @@ def dot(view: RunView) -> str:
     made = outline(view)
     boxes = _Boxes(view, made)
     lines = [
-        f"digraph {_for_dot(one_line(view.title))} {{",
+        f"digraph {_for_dot(one_line(view.run.title))} {{",
         "  rankdir=LR; compound=true;",
         '  node [shape=box, style="rounded,filled", fontname="Helvetica"];',
     ]

@@ -19,6 +19,14 @@ class RunRow(NamedTuple):
     task: str | None = None
     meta: Mapping[str, Any] = {}
 
+    @property
+    def title(self) -> str:
+        """The first line of the task, else the workflow's name."""
+        for line in (self.task or "").splitlines():
+            if line.strip():
+                return line.strip()
+        return self.mode
+
 
 class NodeRow(NamedTuple):
     """A row of ``dag_nodes``; its ``meta`` travels apart."""

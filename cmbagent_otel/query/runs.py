@@ -38,14 +38,6 @@ class RunSummary(NamedTuple):
     unknown_costs: int
     news_unix_nano: int | None
 
-    @property
-    def title(self) -> str:
-        """The first line of the task, else the workflow's name."""
-        for line in (self.run.task or "").splitlines():
-            if line.strip():
-                return line.strip()
-        return self.run.mode
-
     def status(self, now_unix_nano: int) -> str:
         """The run's status, or ``stale`` where it goes on by its row and has had no news for long."""
         silent = self.silent_seconds(now_unix_nano)

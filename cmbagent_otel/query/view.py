@@ -159,14 +159,6 @@ class RunView:
         return self.run.id
 
     @property
-    def title(self) -> str:
-        """The first line of the task, else the workflow's name."""
-        for line in (self.run.task or "").splitlines():
-            if line.strip():
-                return line.strip()
-        return self.run.mode
-
-    @property
     def is_open(self) -> bool:
         """Whether the run goes on, by its own status; its root span may have ended before."""
         return self.status not in ENDED

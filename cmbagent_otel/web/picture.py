@@ -244,7 +244,7 @@ def head(view: RunView) -> Json:
     current = [step.current for step in view.steps]
     return {
         "id": view.id,
-        "title": words.one_line(view.title, 300),
+        "title": words.one_line(view.run.title, 300),
         "mode": words.one_line(view.run.mode),
         "look": looks.look_of(view.status),
         "status": looks.status_words(view.status),

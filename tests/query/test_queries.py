@@ -28,7 +28,7 @@ def test_the_view_of_a_stored_run_is_that_of_its_spans(engine: Engine, reader: R
     view = load_view(reader, LAST)
     assert view.id == made.run_id
     assert sorted(view.nodes) == sorted(node_of(span) for span in made.spans)
-    assert view.title == "Measure the spectral index"
+    assert view.run.title == "Measure the spectral index"
     assert view.status == "completed"
     assert view.seconds == 100
     assert [len(step.attempts) for step in view.steps] == [1, 2]
@@ -52,7 +52,7 @@ def test_the_figures_of_the_list_are_those_of_the_view(engine: Engine, reader: R
     assert summary.unknown_costs == totals.unknown_costs
     assert summary.steps == len(view.steps)
     assert summary.seconds(0) == view.seconds
-    assert summary.title == view.title
+    assert summary.run.title == view.run.title
 
 
 def test_runs_are_listed_newest_first_and_filtered(engine: Engine, reader: Reader) -> None:
@@ -65,7 +65,7 @@ def test_runs_are_listed_newest_first_and_filtered(engine: Engine, reader: Reade
         assert list_runs(connection, text="old_100") == []
         assert list_runs(connection, status="failed") == []
         assert len(list_runs(connection, mode="planning_and_control", status="completed")) == 2
-        assert list_runs(connection)[0].title == "New"
+        assert list_runs(connection)[0].run.title == "New"
 
 
 def test_a_run_is_found_by_its_id_a_prefix_its_trace_and_last(engine: Engine, reader: Reader) -> None:

@@ -255,7 +255,7 @@ def test_the_end_of_a_run_is_its_own_and_not_its_roots() -> None:
 def test_a_run_without_nodes_has_a_view() -> None:
     view = view_of(Scene("pending", mode="deep_research"))
     assert view.top() == []
-    assert view.title == "deep_research"
+    assert view.run.title == "deep_research"
 
 
 # -- CMBAgent's own rows -------------------------------------------------------------------------------------
