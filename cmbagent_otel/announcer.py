@@ -30,6 +30,7 @@ from cmbagent_otel.spans.record import Heartbeat, SpanRecord
 
 _TICK = 0.25
 _BATCH = 512
+_SEND_AFTER_MS = 200  # the SDK's second, with the half second that a start is held back, would make two
 
 
 class StartAnnouncer(SpanProcessor):
@@ -95,7 +96,9 @@ class StartAnnouncer(SpanProcessor):
     def _emit(self, record: SpanRecord | Heartbeat) -> None:
         if self._provider is None:
             self._provider = LoggerProvider(resource=self._resource, shutdown_on_exit=False)
-            self._provider.add_log_record_processor(BatchLogRecordProcessor(self._make_exporter()))
+            self._provider.add_log_record_processor(
+                BatchLogRecordProcessor(self._make_exporter(), schedule_delay_millis=_SEND_AFTER_MS)
+            )
         form = heartbeat_to_log(record) if isinstance(record, Heartbeat) else start_to_log(record)
         scope_name = "" if isinstance(record, Heartbeat) else record.scope_name
         self._provider.get_logger(scope_name).emit(

@@ -7,3 +7,7 @@ bench-store: $(READY) ## measure the store's writer beside the least that its da
 .PHONY: bench-adoption
 bench-adoption: $(READY) ## measure how long adopting a database of 5M events on PostgreSQL keeps writers waiting
 	@$(BIN)/python -m benchmarks.bench_adoption $(ARGS)
+
+.PHONY: bench-retention
+bench-retention: $(READY) ## measure what it costs to let old runs go: deleting beside dropping partitions
+	@$(BIN)/python -m benchmarks.bench_retention $(ARGS)

@@ -113,12 +113,12 @@ class SinkApp:
             del body
             self._counters.add(Count.ACCEPTED, len(decoded.records))
             self._counters.add(Count.REJECTED, len(decoded.rejects))
-            if decoded.records:
+            if decoded.records or decoded.rejects:
                 await self._commit(decoded)
         return taken(decoded.rejects, encoding)
 
     async def _commit(self, decoded: Decoded) -> None:
-        done = asyncio.wrap_future(self._committer.submit(decoded.records))
+        done = asyncio.wrap_future(self._committer.submit(decoded))
         try:
             # What comes too late for this answer is committed all the same; sent again, it changes nothing.
             await asyncio.wait_for(asyncio.shield(done), _COMMIT_SECONDS)

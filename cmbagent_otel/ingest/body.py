@@ -22,6 +22,8 @@ class Limits(NamedTuple):
     """The largest body, unpacked. What the Collector takes by default is less, what it is told to take here is not."""
     held_bytes: int = 64 * _MIB
     """All bodies that are read or wait for their commit, unpacked."""
+    head_seconds: float = 15.0
+    """Time for a request line and its headers to come, from their first byte or from the connection's."""
     body_seconds: float = 15.0
     """Time for a body to come."""
     body_records: int = 32_768

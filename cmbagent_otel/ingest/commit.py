@@ -18,6 +18,7 @@ from cmbagent_otel.errors import CmbagentOtelError, StoreUnavailableError
 from cmbagent_otel.ingest.counters import Count, Counters
 from cmbagent_otel.ingest.replies import unavailable
 from cmbagent_otel.settings import Settings
+from cmbagent_otel.spans.decoded import Decoded
 from cmbagent_otel.spans.record import Heartbeat, Record
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.migrate import ensure_schema
@@ -34,7 +35,7 @@ _STOP_SECONDS = 30.0
 
 
 class _Waiting(NamedTuple):
-    records: Sequence[Record]
+    decoded: Decoded
     done: Future[None]
 
 
@@ -72,8 +73,8 @@ class Committer:
         """Why nothing can be written now; empty when all is well."""
         return self._trouble
 
-    def submit(self, records: Sequence[Record]) -> Future[None]:
-        """Have ``records`` written; done once they are committed.
+    def submit(self, decoded: Decoded) -> Future[None]:
+        """Have the records written and the rejects put aside; done once both are committed.
 
         The future raises :class:`StoreUnavailableError` where they were not; sent again, they may be.
 
@@ -83,11 +84,12 @@ class Committer:
         with self._changed:
             if (left := self._closed_until - time.monotonic()) > 0:
                 raise unavailable(self._trouble, max(1, round(left)))
-            if self._count + len(records) > self._limit and self._count:
+            size = len(decoded.records)
+            if self._count + size > self._limit and self._count:
                 raise unavailable("too many records wait for the database", 1)
-            waiting = _Waiting(records, Future())
+            waiting = _Waiting(decoded, Future())
             self._waiting.append(waiting)
-            self._count += len(records)
+            self._count += size
             self._counters.put(Count.WAITING, self._count)
             self._changed.notify()
         return waiting.done
@@ -130,9 +132,10 @@ class Committer:
 
     def _write(self, group: list[_Waiting]) -> None:
         writer = self._open()
-        records = [record for waiting in group for record in waiting.records]
+        records = [record for waiting in group for record in waiting.decoded.records]
         for first in range(0, len(records), _GROUP):  # one part, but for a request that is larger than a group
             self._commit(writer, records[first : first + _GROUP])
+        writer.put_aside([reject for waiting in group for reject in waiting.decoded.rejects])
         for waiting in group:
             waiting.done.set_result(None)
         if time.monotonic() >= self._look_at:
@@ -196,7 +199,7 @@ def _refuse(refused: Sequence[_Waiting], reason: str) -> None:
 
 
 def _size(waiting: _Waiting) -> int:
-    return len(waiting.records)
+    return len(waiting.decoded.records)
 
 
 def _time_of(record: Record) -> int:

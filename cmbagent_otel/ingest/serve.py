@@ -17,7 +17,9 @@ import uvicorn
 
 from cmbagent_otel.errors import SettingsError
 from cmbagent_otel.ingest.app import SinkApp
+from cmbagent_otel.ingest.body import DEFAULT_LIMITS
 from cmbagent_otel.ingest.counters import Counters
+from cmbagent_otel.ingest.patience import http_within
 from cmbagent_otel.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ def _work(listener: socket.socket, settings: Settings, counters: Counters) -> No
     config = uvicorn.Config(
         SinkApp(settings, counters),
         interface="asgi3",
+        http=http_within(DEFAULT_LIMITS.head_seconds),
         lifespan="on",
         ws="none",
         access_log=False,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
 from cmbagent_otel.graph.sanitize import json_text, text
 from cmbagent_otel.semconv import CONTENT_KEYS
-from cmbagent_otel.spans.record import Record, SpanRecord
+from cmbagent_otel.spans.decoded import Reject
+from cmbagent_otel.spans.record import SpanRecord
 from cmbagent_otel.store import bulk
 from cmbagent_otel.store.rows import Rows
 from cmbagent_otel.store.schema import rejected_records
@@ -21,20 +23,33 @@ _RECORD_LIMIT = 16_384
 _COLUMNS = ("digest", "rejected_at", "reason", "trace_id", "span_id", "name", "record")
 
 
-def put_aside(connection: Connection, refused: Sequence[tuple[Record, Exception]]) -> None:
-    """Keep what was refused, once each and without content, with the reason."""
+class Refused(NamedTuple):
+    """A span or log record that was not written."""
+
+    reject: Reject
+    shown: str | None
+    """The record as JSON, without content; None where it could not be decoded."""
+
+
+def refused(record: SpanRecord, error: Exception) -> Refused:
+    """A record that the mapping or the database refused."""
+    cause = getattr(error, "orig", None) or error
+    # The first line only: drivers show the rejected row in those that follow.
+    reason = f"{type(cause).__name__}: {cause}".partition("\n")[0]
+    named = (str(record.trace_id), str(record.span_id), str(record.name))
+    return Refused(Reject(reason, *named), json_text(_without_content(record)))
+
+
+def put_aside(connection: Connection, found: Sequence[Refused]) -> None:
+    """Keep what was refused, once each, with the reason; the newest :data:`KEPT`."""
     now = Rows(connection.dialect.name).now(datetime.now(UTC))
     rows = []
-    for record, error in refused:
-        if not isinstance(record, SpanRecord):
-            continue
-        shown = json_text(_without_content(record))[:_RECORD_LIMIT]
-        digest = hashlib.sha256(f"{record.trace_id} {record.span_id} {shown}".encode("utf-8", "replace")).hexdigest()
-        cause = getattr(error, "orig", None) or error
-        # The first line only: drivers show the rejected row in those that follow.
-        reason = text(f"{type(cause).__name__}: {cause}").partition("\n")[0][:_RECORD_LIMIT]
-        named = (text(str(record.trace_id)), text(str(record.span_id)), text(str(record.name)))
-        rows.append((digest, now, reason, *named, shown))
+    for reject, shown in found[-KEPT:]:
+        record = None if shown is None else shown[:_RECORD_LIMIT]
+        reason, trace_id, span_id, name = (text(part)[:_RECORD_LIMIT] for part in reject)
+        said = f"{trace_id} {span_id} {record if record is not None else f'{name} {reason}'}"
+        digest = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+        rows.append((digest, now, reason, trace_id, span_id, name, record))
     bulk.insert(connection, rejected_records, _COLUMNS, list({row[0]: row for row in rows}.values()))
     newest = connection.execute(select(func.max(rejected_records.c.id))).scalar() or 0
     connection.execute(delete(rejected_records).where(rejected_records.c.id <= newest - KEPT))

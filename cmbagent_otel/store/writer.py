@@ -15,10 +15,11 @@ from cmbagent_otel.errors import StoreError
 from cmbagent_otel.graph.mapping import map_span
 from cmbagent_otel.graph.record import SpanGraph
 from cmbagent_otel.graph.sanitize import identifier, repair
+from cmbagent_otel.spans.decoded import Reject
 from cmbagent_otel.spans.record import Heartbeat, Record, SpanRecord
+from cmbagent_otel.store import rejected
 from cmbagent_otel.store.batch import write_batch
 from cmbagent_otel.store.engine import translate, worth_another_try
-from cmbagent_otel.store.rejected import put_aside
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -79,9 +80,20 @@ class Writer:
                 refused.append((record, error))
         self._write(items, heartbeats, refused)
         if refused:
-            self._in_transaction(lambda connection: put_aside(connection, refused))
+            found = [rejected.refused(record, error) for record, error in refused if isinstance(record, SpanRecord)]
+            self._in_transaction(lambda connection: rejected.put_aside(connection, found))
             _logger.warning("%d records were put aside in rejected_records: %s", len(refused), refused[0][1])
         return WriteResult(len(records) - len(refused), len(refused))
+
+    def put_aside(self, rejects: Sequence[Reject]) -> None:
+        """Keep in ``rejected_records`` what could not even be decoded, once each.
+
+        Raises:
+            As :meth:`write`.
+        """
+        if rejects:
+            found = [rejected.Refused(reject, None) for reject in rejects]
+            self._in_transaction(lambda connection: rejected.put_aside(connection, found))
 
     def write_graphs(self, graphs: Sequence[SpanGraph]) -> int:
         """Settle and write graphs that were mapped already; returns how many said something new.

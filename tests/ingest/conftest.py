@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from cmbagent_otel import settings
 from cmbagent_otel.ingest import SinkApp
 from cmbagent_otel.ingest.body import DEFAULT_LIMITS, Limits
+from cmbagent_otel.ingest.patience import http_within
 
 TRACE_ID = bytes(range(1, 17))
 ServeSink = Callable[..., httpx.Client]
@@ -45,7 +46,12 @@ def body_of(*spans: Span) -> bytes:
 def served(limits: Limits = DEFAULT_LIMITS, **overrides: Any) -> Iterator[httpx.Client]:
     """A client of a sink with these settings."""
     config = uvicorn.Config(
-        SinkApp(settings.load(**overrides), limits=limits), port=0, interface="asgi3", lifespan="on", log_config=None
+        SinkApp(settings.load(**overrides), limits=limits),
+        port=0,
+        interface="asgi3",
+        http=http_within(limits.head_seconds),
+        lifespan="on",
+        log_config=None,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -4,8 +4,10 @@ import gzip
 import json
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -23,11 +25,11 @@ from cmbagent_otel.ingest import serve_sink as serve_sink_command
 from cmbagent_otel.ingest.body import Limits
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.migrate import upgrade
-from cmbagent_otel.store.schema import dag_nodes, workflow_runs
+from cmbagent_otel.store.schema import dag_nodes, rejected_records, workflow_runs
 from tests.ingest.conftest import TRACE_ID, a_span, body_of, wait_until_ready
 
 TRACES, LOGS = "/v1/traces", "/v1/logs"
-SMALL = Limits(body_bytes=100_000, held_bytes=200_000, body_seconds=0.3, body_records=100)
+SMALL = Limits(body_bytes=100_000, held_bytes=200_000, head_seconds=0.3, body_seconds=0.3, body_records=100)
 
 
 def names_in(engine: Engine) -> list[str]:
@@ -94,6 +96,24 @@ def test_good_spans_beside_bad_ones_are_stored_and_the_bad_ones_reported(sink: h
     assert "8 bytes" in partial.error_message
     assert "16 bytes" in partial.error_message
     assert names_in(engine) == ["good"]
+
+
+def test_what_can_not_be_decoded_is_put_aside_once_with_its_reason(sink: httpx.Client, engine: Engine) -> None:
+    bad = a_span(span_id=b"short", name="bad", trace_id=TRACE_ID)
+    for body in (body_of(bad, a_span(name="good")), body_of(bad), body_of(bad)):
+        assert sink.post(TRACES, content=body).status_code == 200
+    with engine.connect() as connection:
+        (row,) = connection.execute(select(rejected_records)).all()
+    assert (row.trace_id, row.span_id, row.name) == (TRACE_ID.hex(), b"short".hex(), "bad")
+    assert "8 bytes" in row.reason
+
+
+def test_of_very_many_rejects_the_newest_thousand_are_kept(sink: httpx.Client, engine: Engine) -> None:
+    bad = [a_span(span_id=b"short", name=f"bad {number}") for number in range(1_500)]
+    assert sink.post(TRACES, content=body_of(*bad)).status_code == 200
+    with engine.connect() as connection:
+        names = set(connection.scalars(select(rejected_records.c.name)))
+    assert names == {f"bad {number}" for number in range(500, 1_500)}
 
 
 def test_hostile_values_harm_no_span_beside_them(sink: httpx.Client, engine: Engine) -> None:
@@ -222,6 +242,38 @@ def test_a_body_that_does_not_come_is_given_up(
         connection.sendall(head.encode() + b"only this")
         said = b"".join(iter(lambda: connection.recv(4096), b""))  # until the sink closes the connection
     assert said.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"], ids=["first", "second"])
+def test_a_head_that_does_not_come_is_given_up(
+    serve_sink: Callable[..., httpx.Client], migrated_sqlite_url: str, before: bytes
+) -> None:
+    client = serve_sink(SMALL, database_url=migrated_sqlite_url)
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
+        connection.sendall(before)
+        said = b""
+        while before and not said.endswith(b"alive\n"):
+            said += connection.recv(4096)
+        connection.settimeout(0.02)
+        for line in (b"POST /v1/traces HTTP/1.1\r\n", *(b"x-%d: y\r\n" % number for number in range(1_000))):
+            connection.sendall(line)  # a header at a time, so that it is never idle
+            with suppress(TimeoutError):
+                said = connection.recv(4096)
+                break
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_may_be_idle_between_two_requests(
+    serve_sink: Callable[..., httpx.Client], migrated_sqlite_url: str
+) -> None:
+    client = serve_sink(SMALL, database_url=migrated_sqlite_url)
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as connection:
+        for _request in range(2):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            said = b""
+            while not said.endswith(b"alive\n"):
+                said += connection.recv(4096)
+            time.sleep(2 * SMALL.head_seconds)
 
 
 def test_more_than_may_be_held_at_once_is_to_be_sent_later(
