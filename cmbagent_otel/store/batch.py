@@ -15,7 +15,7 @@ from cmbagent_otel.spans.record import Heartbeat
 from cmbagent_otel.store import bulk, rows
 from cmbagent_otel.store.bulk import Row
 from cmbagent_otel.store.fragment import Context, Node
-from cmbagent_otel.store.rank import rank
+from cmbagent_otel.store.rank import rank_of
 from cmbagent_otel.store.rows import Place, Rows, moment
 from cmbagent_otel.store.runs import ensure_runs, remove_empty_runs, settle_runs, settle_sessions, settle_steps
 from cmbagent_otel.store.schema import (
@@ -188,7 +188,7 @@ class _Batch:
         for graph in self._settled.accepted:
             for event in graph.events:
                 other = events.setdefault(event.id, event)
-                if rank(event.status) > rank(other.status):
+                if rank_of(event) > rank_of(other):
                     events[event.id] = event
         ordered = sorted(
             events.values(), key=lambda event: (event.time_unix_nano, event.event_subtype == EventSubtype.END, event.id)

@@ -64,6 +64,10 @@ def _sqlite_value(value: Any) -> Any:
     return value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
 
 
+_ENDS = {"dag_nodes": "end_time_unix_nano", "execution_events": "completed_at"}
+"""What is not NULL in a row that has ended."""
+
+
 @functools.cache
 def _insert(dialect: str, table: Table, columns: tuple[str, ...], keep: frozenset[str] | None) -> str:
     head = f"INSERT INTO {table.name} AS t ({', '.join(columns)})"
@@ -74,7 +78,8 @@ def _insert(dialect: str, table: Table, columns: tuple[str, ...], keep: frozense
     if keep is None:
         return f"{head} {body} ON CONFLICT DO NOTHING"
     changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in keep)
-    guard = f"{sql_rank('excluded.status')} > {sql_rank('t.status')}"
+    end = _ENDS[table.name]
+    guard = f"{sql_rank('excluded.status', f'excluded.{end}')} > {sql_rank('t.status', f't.{end}')}"
     return f"{head} {body} ON CONFLICT (id) DO UPDATE SET {changed} WHERE {guard}"
 
 

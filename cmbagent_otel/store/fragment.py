@@ -47,6 +47,7 @@ class Node:
         "attempt",
         "before",
         "depth",
+        "ended",
         "has_event",
         "id",
         "known",
@@ -74,6 +75,7 @@ class Node:
         self.node_type: str = NodeType.PLACEHOLDER
         self.agent: str | None = None
         self.status: str = Status.PENDING
+        self.ended = False
         self.start: Moment | None = None
         self.attempt: int | None = None
         self.meta: dict[str, Any] = {}
@@ -117,6 +119,7 @@ class Node:
         self.node_type = record.node_type
         self.agent = record.agent
         self.status = record.status
+        self.ended = record.end_time_unix_nano is not None
         self.start = (record.start_time_unix_nano, record.span_id)
         self.attempt = record.attempt
         found = [name for name in self.meta.pop("chained", ()) if name not in record.meta]
@@ -146,7 +149,7 @@ class Stored(NamedTuple):
 # What can still change, and what settling looks into, comes with its whole meta; of others two facts are enough.
 _COLUMNS = (
     "n.id, n.trace_id, n.span_id, n.run_id, n.parent_node_id, n.node_type, n.agent, n.status, n.order_index, n.depth,"
-    " n.start_time_unix_nano, n.attempt, e.id AS event_id, e.step_id,"
+    " n.start_time_unix_nano, n.end_time_unix_nano, n.attempt, e.id AS event_id, e.step_id,"
     " {meta.kind} AS kind, {meta.run_is_inherited} AS run_is_inherited,"
     " CASE WHEN n.status NOT IN ('completed', 'failed') OR n.node_type IN ('step', 'branch_point', 'workflow')"
     " THEN {meta} END AS meta"
@@ -305,6 +308,7 @@ def _node_of(row: Row[Any]) -> Node:
     node.node_type = row.node_type
     node.agent = row.agent
     node.status = row.status
+    node.ended = row.end_time_unix_nano is not None
     if row.start_time_unix_nano is not None and row.span_id is not None:
         node.start = (row.start_time_unix_nano, row.span_id)
     node.attempt = row.attempt

@@ -17,7 +17,7 @@ from cmbagent_otel.store import order, redo
 from cmbagent_otel.store.claims import Claims
 from cmbagent_otel.store.fragment import Fragment, Node
 from cmbagent_otel.store.locks import lock_runs, lock_traces
-from cmbagent_otel.store.rank import rank
+from cmbagent_otel.store.rank import rank, rank_of
 from cmbagent_otel.store.redo import Chained
 from cmbagent_otel.store.select import select
 
@@ -83,8 +83,8 @@ def _merge(graphs: Iterable[SpanGraph]) -> dict[str, SpanGraph]:
         other = merged.setdefault(graph.node.id, graph)
         if other is graph:
             continue
-        low, high = (graph, other) if rank(graph.node.status) <= rank(other.node.status) else (other, graph)
-        if rank(low.node.status) < rank(high.node.status):
+        low, high = (graph, other) if rank_of(graph.node) <= rank_of(other.node) else (other, graph)
+        if rank_of(low.node) < rank_of(high.node):
             high = high._replace(node=high.node._replace(meta={**low.node.meta, **high.node.meta}))
         merged[graph.node.id] = high
     return merged
@@ -100,7 +100,7 @@ def _mentioned(graphs: Iterable[SpanGraph]) -> Iterable[str]:
 
 
 def _says_more(known: Node | None, record: NodeRecord) -> bool:
-    return known is None or rank(record.status) > rank(known.status)
+    return known is None or rank_of(record) > rank(known.status, ended=known.ended)
 
 
 def _apply(fragment: Fragment, graph: SpanGraph) -> None:

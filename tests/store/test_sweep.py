@@ -3,14 +3,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from cmbagent_otel.semconv import NodeKind
-from cmbagent_otel.spans.record import Heartbeat
+from cmbagent_otel.spans.record import Heartbeat, Record
 from cmbagent_otel.store.sweep import EXPIRY_SECONDS, sweep
 from cmbagent_otel.store.writer import Writer
 from tests.invariants import check_invariants
 from tests.store.spans import SECOND, span
+from tests.store.tables import contents, wipe
 
 ROOT = span(1, None, NodeKind.WORKFLOW, owner="me")
 RUNNING = span(1, None, NodeKind.WORKFLOW, owner="me", ended=False)
@@ -77,3 +80,26 @@ def test_what_a_child_process_left_open_in_a_run_that_is_over_is_closed(engine: 
     Writer(engine).write([ROOT, span(2, 1, ended=False), Heartbeat(("run",), "me", 2 * SECOND)])
     assert sweep(engine, LATER) == ["run"]
     assert statuses(engine) == {"run": "completed", "workflow 1": "completed", "llm 2": "interrupted"}
+
+
+CUT_OFF = span(1, None, NodeKind.WORKFLOW, owner="me", error_type="interrupted")._replace(status="ERROR")
+CHILD_BEGUN = span(2, 1, ended=False)
+CHILD_CUT_OFF = span(2, 1, error_type="interrupted")._replace(status="ERROR")
+
+
+@given(order=st.permutations([[RUNNING], [CHILD_BEGUN], [CUT_OFF], [CHILD_CUT_OFF], [CUT_OFF, RUNNING], None, None]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_ended_as_interrupted_is_the_same_however_often_it_was_swept(
+    engine: Engine, order: list[list[Record] | None]
+) -> None:
+    wipe(engine)
+    Writer(engine).write([CUT_OFF, CHILD_CUT_OFF, RUNNING, CHILD_BEGUN])
+    expected = contents(engine)
+    wipe(engine)
+    for batch in order:
+        if batch is None:
+            sweep(engine, LATER)
+        else:
+            Writer(engine).write(batch)
+    assert contents(engine) == expected
+    assert statuses(engine) == {"run": "interrupted", "workflow 1": "interrupted", "llm 2": "interrupted"}
