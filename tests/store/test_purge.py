@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -10,6 +12,7 @@ from sqlalchemy import Engine, Table, func, select
 
 from cmbagent_otel.errors import SettingsError, UnknownRunError
 from cmbagent_otel.store import purge as module
+from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.purge import PurgeProgress, purge
 from cmbagent_otel.store.schema import (
     cost_records,
@@ -23,6 +26,8 @@ from cmbagent_otel.store.schema import (
     workflow_steps,
 )
 from cmbagent_otel.store.sweep import sweep
+from cmbagent_otel.store.writer import Writer
+from tests.invariants import check_invariants
 from tests.query.stored import SECOND, START, Recorder, node_of, research
 
 DAY = 86_400
@@ -174,3 +179,38 @@ def test_neither_age_nor_run_is_refused_and_so_is_a_run_that_is_not_there(engine
         purge(engine)
     with pytest.raises(UnknownRunError, match="no-such-run"):
         purge(engine, run_ids=["no-such-run"])
+
+
+def test_while_programs_write_a_purge_takes_the_old_runs_and_nothing_else(
+    engine: Engine, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 20)
+    old = {research(engine, number).run_id for number in range(1, 4)}
+    going_on = Recorder(engine, 20)
+    going_on.agent(going_on.workflow(to=None), "engineer", to=None)
+    going_on.store()
+    purged = threading.Event()
+
+    def write(first: int) -> list[Recorder]:
+        own = open_engine(migrated_url)
+        made: list[Recorder] = []
+        while not purged.is_set() or not made:
+            made.append(research(own, first + len(made), at=39 * DAY, store=False))
+            Writer(own).write(made[-1].spans[:5])
+            Writer(own).write(going_on.spans)
+            Writer(own).write(made[-1].spans)
+        own.dispose()
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        writing = [pool.submit(write, first) for first in (100, 10_000)]
+        try:
+            gone = purge(engine, older_than=MONTH, now=NOW).run_ids
+        finally:
+            purged.set()
+        written = [made for each in writing for made in each.result()]
+    assert set(gone) == old
+    assert {count(engine, dag_nodes, made.run_id) for made in written} == {14}
+    assert count(engine, dag_nodes, going_on.run_id) == len(going_on.spans)
+    assert count(engine, workflow_runs) == len(written) + 1
+    check_invariants(engine)
