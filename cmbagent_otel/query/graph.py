@@ -165,15 +165,34 @@ def fetch_tree(connection: Connection, run_id: str) -> tuple[Sequence[NodeRow], 
 def fetch_meta(connection: Connection, node_id: str) -> Mapping[str, Any]:
     """The ``meta`` of a node; empty where there is none."""
     found = connection.execute(NODE_META, {"node_id": node_id}).scalar()
-    return found if isinstance(found, dict) else {}
+    return _mapping(found)
 
 
 def fetch_events(connection: Connection, node_id: str) -> list[EventRow]:
     """The events of a node, content included, in their order."""
     return [
-        EventRow._make((*row[:5], unix_nano(row[5]), *row[6:10], row[10] or {}, *row[11:]))
+        EventRow(
+            row.id,
+            row.node_id,
+            row.event_type,
+            row.event_subtype,
+            row.agent_name,
+            unix_nano(row.timestamp),
+            row.duration_ms,
+            _mapping(row.inputs),
+            _mapping(row.outputs),
+            row.error_message,
+            _mapping(row.meta),
+            row.status,
+            row.execution_order,
+        )
         for row in connection.execute(NODE_EVENTS, {"node_id": node_id})
     ]
+
+
+def _mapping(found: object) -> Mapping[str, Any]:
+    """JSON as we write it; rows of others may hold any."""
+    return found if isinstance(found, dict) else {}
 
 
 def fetch_files(connection: Connection, node_id: str) -> list[FileRow]:

@@ -67,8 +67,8 @@ class EventRow(NamedTuple):
     agent_name: str | None
     time_unix_nano: int | None
     duration_ms: int | None
-    inputs: Mapping[str, Any] | None
-    outputs: Mapping[str, Any] | None
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
     error_message: str | None
     meta: Mapping[str, Any]
     status: str

@@ -19,7 +19,7 @@ from cmbagent_otel.failure import state_failure
 from cmbagent_otel.resumption import Attempted
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType
-from cmbagent_otel.tracing.block import Defaults, follow
+from cmbagent_otel.tracing.block import Defaults, follow, said
 from cmbagent_otel.tracing.parts import Part
 
 _logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class _Attempts:
         """What every attempt states."""
         stated: dict[str, Any] = {semconv.STEP_NUMBER: self.number}
         if self.goal is not None:
-            stated[semconv.STEP_GOAL] = self.goal
+            stated[semconv.STEP_GOAL] = said(self.goal)
         return stated
 
     def go_on(self, earlier: Attempted) -> None:
@@ -126,7 +126,7 @@ class Attempt(Part):
     def set_summary(self, summary: str) -> None:
         """Say in a sentence what this attempt came to."""
         if self._node is not None:
-            self._node.span.set_attribute(semconv.STEP_SUMMARY, summary)
+            self._node.span.set_attribute(semconv.STEP_SUMMARY, said(summary) or "")
 
     def _finish(self, node: Node, error: BaseException | None) -> None:
         attempts = self._attempts
@@ -214,7 +214,7 @@ class Redo(Attempt):
             semconv.STEP_ATTEMPT: self.attempt,
             semconv.REDO_NUMBER: number,
             semconv.REDO_BRANCH_NAME: f"redo_{number}",
-            semconv.REDO_HYPOTHESIS: self.hypothesis,
+            semconv.REDO_HYPOTHESIS: said(self.hypothesis),
         }
         if self._reason is not None:
             attributes[semconv.REDO_REASON] = self._reason

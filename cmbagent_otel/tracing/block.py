@@ -13,6 +13,7 @@ from opentelemetry import context as context_api
 
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
+from cmbagent_otel.content import mask
 from cmbagent_otel.lineage import Siblings
 from cmbagent_otel.scope import Node
 
@@ -33,6 +34,11 @@ class Defaults:
 def set_defaults(*, max_redos: int, run_id: str | None, session_id: str | None) -> None:
     """Set :class:`Defaults`."""
     Defaults.max_redos, Defaults.run_id, Defaults.session_id = max_redos, run_id, session_id
+
+
+def said(text: str | None) -> str | None:
+    """What the program says of itself, without its secrets; what is no text is OpenTelemetry's to refuse."""
+    return mask(text) if isinstance(text, str) else text
 
 
 class Block:

@@ -14,7 +14,7 @@ from cmbagent_otel.lineage import Siblings
 from cmbagent_otel.resumption import Left
 from cmbagent_otel.scope import Node, Scope
 from cmbagent_otel.semconv import NodeKind, NodeType, Operation
-from cmbagent_otel.tracing.block import Block, Defaults, follow
+from cmbagent_otel.tracing.block import Block, Defaults, follow, said
 
 _logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Workflow(Block):
             semconv.WORKFLOW_NAME: self.name,
         }
         stated = {
-            semconv.WORKFLOW_TASK: self.task,
+            semconv.WORKFLOW_TASK: said(self.task),
             semconv.AGENT_NAME: self.agent,
             semconv.REQUEST_MODEL: self.model,
         }

@@ -79,6 +79,8 @@ class Gate:
             )
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("Only GET: the viewer changes nothing.\n", 405, {"Allow": "GET, HEAD"})
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # in no name, and PostgreSQL takes it in no text
+            return PlainTextResponse("There is no such page.\n", status_code=404)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path.startswith("/api/") and headers.get("sec-fetch-site") == "cross-site":
             return PlainTextResponse("The API answers to its own pages only.\n", status_code=403)

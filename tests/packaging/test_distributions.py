@@ -33,8 +33,10 @@ def metadata(in_wheel: dict[str, bytes]) -> Message:
 
 
 def tracked(*folders: str) -> set[str]:
-    listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(listed.stdout.splitlines())
+    # What is new and not ignored will be, once it is committed.
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
 def test_the_wheel_is_the_package_and_nothing_else(in_wheel: dict[str, bytes]) -> None:

@@ -58,11 +58,17 @@ def test_the_readmes_program_is_traced_into_sqlite(python: Path, tmp_path: Path)
     assert "Deconvolve the beam first" in shown.stdout, shown.stderr
 
 
-@pytest.mark.parametrize("example", ["plain_chat.py", "demo.py"])
-def test_an_example_runs_and_is_shown(python_with_ag2: Path, tmp_path: Path, example: str) -> None:
+def test_the_demo_runs_and_is_shown_with_its_redo(python_with_ag2: Path, tmp_path: Path) -> None:
+    ran = run(python_with_ag2, tmp_path, python_with_ag2, ROOT / "examples" / "demo.py")
+    assert ran.returncode == 0, ran.stderr
+    assert "redo" in ran.stdout
+
+
+def test_a_program_without_a_line_of_ours_runs_and_is_shown(python_with_ag2: Path, tmp_path: Path) -> None:
     command = python_with_ag2.with_name("cmbagent-otel")
-    first = (python_with_ag2,) if example == "demo.py" else (command, "run")
-    ran = run(python_with_ag2, tmp_path, *first, ROOT / "examples" / example)
+    examples = ROOT / "examples"
+    model = (python_with_ag2, "-m", "cmbagent_otel.testing", examples / "plain_chat.json")
+    ran = run(python_with_ag2, tmp_path, *model, command, "run", examples / "plain_chat.py")
     assert ran.returncode == 0, ran.stderr
     shown = run(python_with_ag2, tmp_path, command, "show", "last")
-    assert "invoke_agent" in shown.stdout or "chat" in shown.stdout, shown.stderr
+    assert "comoving_volume" in shown.stdout, shown.stderr
