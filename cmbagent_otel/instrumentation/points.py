@@ -96,10 +96,12 @@ class Installation:
         """Hook one attribute that ``owner``, a class or module, itself has; says whether it does."""
         with self._lock:
             original = vars(owner).get(attribute)
-            if original is None or isinstance(original, staticmethod | classmethod):
+            if original is None or isinstance(original, staticmethod):
                 return False
             if not _is_hooked(original):
-                self.replace(owner, attribute, _hook(original, wrapper, is_method=isinstance(owner, type)))
+                function = original.__func__ if isinstance(original, classmethod) else original
+                hook = _hook(function, wrapper, is_method=isinstance(owner, type))
+                self.replace(owner, attribute, classmethod(hook) if function is not original else hook)
             return True
 
     def replace(self, owner: Any, attribute: str, ours: Any) -> None:
