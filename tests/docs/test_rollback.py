@@ -28,7 +28,7 @@ LINES = dict(
     )
 )
 
-# What it prints: the answer, and what AG2's function is made of.
+# What it prints: the answer, and whether AG2's function is wrapped.
 CHAT = """\
 import os
 from autogen import ConversableAgent
@@ -36,9 +36,9 @@ from autogen import ConversableAgent
 agent = ConversableAgent("astronomer", llm_config={"config_list": [{"model": "gpt-4o-mini", "api_key": "none",
     "base_url": os.environ["SCRIPTED_MODEL"]}], "cache_seed": None}, human_input_mode="NEVER")
 print(agent.generate_reply([{"role": "user", "content": "How far is the Moon?"}]))
-print(type(ConversableAgent.__dict__["generate_reply"]).__name__)
+print(hasattr(ConversableAgent.generate_reply, "__wrapped__"))
 """
-PLAIN = ["Near.", "function"]
+PLAIN = ["Near.", "False"]
 
 BLOCKS = """\
 import cmbagent_otel as otel
