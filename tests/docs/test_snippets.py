@@ -15,11 +15,15 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
     for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")]
-    if path.name not in ("attributes.md", "configuration.md", "schema.md", "sql.md", "cmbagent.md")
+    if path.name not in ("api.md", "attributes.md", "cli.md", "configuration.md", "schema.md", "sql.md")
 )
+WITH_COMMANDS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "examples" / "README.md"]
 BLOCK = re.compile(
-    r"^```(?P<kind>\w*)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```\n(?P<note><!-- not run: .* -->)?",
+    r"^```(?P<kind>\w*)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```\n(?P<note><!-- not run: [^\n]* -->)?",
     re.MULTILINE | re.DOTALL,
+)
+COMMAND = re.compile(
+    r"^(?:[A-Z_]+=\S+ )*(?:cmbagent-otel|createdb|docker|export|make|pip|psql|python|sqlite3)\b", re.MULTILINE
 )
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]+)")
 
@@ -59,10 +63,27 @@ def test_a_page_links_only_to_what_is_there(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_shell_block_that_is_not_run_says_why(page: Path) -> None:
-    shells = [block for block in blocks(page) if block["kind"] == "" and "cmbagent-otel" in block["text"]]
-    assert all(block["note"] for block in shells)
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+def test_a_block_of_commands_that_is_not_run_says_why(page: Path) -> None:
+    silent = [block for block in blocks(page) if block["kind"] not in ("console", "python", "sql", "text")]
+    assert [block["text"] for block in silent if COMMAND.search(block["text"]) and not block["note"]] == []
+
+
+def test_the_program_of_the_readme_runs_and_its_redo_is_shown(tmp_path: Path) -> None:
+    (program,) = (block["text"] for block in blocks(ROOT / "README.md") if block["kind"] == "python")
+    (tmp_path / "program.py").write_text(f"run_my_agents = bool\n{program}")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command in ("python program.py", "cmbagent-otel show last"):
+        ran = subprocess.run(
+            command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+    assert "Deconvolve the beam first" in ran.stdout
+
+
+def test_the_blocks_of_the_readme_fit_their_width() -> None:
+    lines = [line for block in blocks(ROOT / "README.md") for line in block["text"].splitlines()]
+    assert [line for line in lines if len(line) > 92] == []
 
 
 def test_the_readmes_targets_are_in_the_makefile() -> None:

@@ -33,7 +33,7 @@ def test_the_smoke_tests_pass(wheel: Path, tmp_path: Path, version: str, resolut
     wanted = [f"cmbagent-otel[{EXTRAS}] @ {wheel.as_uri()}"]
     python = environment(tmp_path / "venv", interpreter_path, wanted, "--resolution", resolution)
     # What other packages warn of is not ours to mend, and differs from version to version.
-    options = ("-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "-o", f"cache_dir={tmp_path}")
+    options = ("-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
     ran = subprocess.run(
         [python, "-m", "pytest", *options, *SMOKE], cwd=ROOT, capture_output=True, text=True, check=False
     )
