@@ -102,6 +102,15 @@ class Delivery:
                 "Bring the database back, or raise CMBAGENT_OTEL_SPOOL_LIMIT_MB."
             )
 
+    def catch_up(self) -> None:
+        """Write what was spooled while the database was there, since more came than memory may hold. Never raises."""
+        if self._writer is None or not self._spool.is_used:
+            return
+        try:
+            self._spool.replay(self._writer)
+        except Exception as error:  # noqa: BLE001 - what is not committed stays in the spool
+            self._failed(error)
+
     def close(self) -> None:
         """Let go of the database, and leave what waits to the next process."""
         self._let_go()

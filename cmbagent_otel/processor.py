@@ -142,6 +142,7 @@ class DagSpanProcessor(SpanProcessor):
                 self._in_flight = []
                 if len(batch) < BATCH:
                     break
+            self._delivery.catch_up()
         except Exception:
             _logger.exception("cmbagent-otel: a pass of the writer failed; it goes on with the next")
         with self._idle:
@@ -163,7 +164,10 @@ class DagSpanProcessor(SpanProcessor):
     # -- the end ---------------------------------------------------------------------------------------
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Wait until what was queued before this call is stored or spooled; False after the timeout."""
+        """Wait until what was queued before this call is stored, or spooled while the database is away.
+
+        False after the timeout.
+        """
         thread = self._thread
         if thread is None or not thread.is_alive():
             return not self._ended

@@ -12,7 +12,8 @@ from cmbagent_otel.store.schema import dag_nodes, metadata, rejected_records, se
 
 _SIZE_POSTGRESQL = text("SELECT pg_total_relation_size(to_regclass(:name))")
 _SIZE_SQLITE = text(
-    "SELECT SUM(pgsize) FROM dbstat WHERE aggregate AND name IN (SELECT name FROM sqlite_master WHERE tbl_name = :name)"
+    "SELECT SUM(pgsize) FROM dbstat"
+    " WHERE aggregate = TRUE AND name IN (SELECT name FROM sqlite_master WHERE tbl_name = :name)"
 )
 _FILE_SIZE_SQLITE = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 

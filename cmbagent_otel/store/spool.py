@@ -47,6 +47,11 @@ class Spool:
         self._path: Path | None = None
         self._others = 0
 
+    @property
+    def is_used(self) -> bool:
+        """Whether this process has records waiting here."""
+        return self._file is not None
+
     def append(self, records: Sequence[Record]) -> int:
         """Append ``records``; returns how many found no room, start records first, then the newest.
 

@@ -168,6 +168,18 @@ def test_a_burst_as_fast_as_python_makes_it_loses_no_span(reader: Engine) -> Non
     check_invariants(reader)
 
 
+def test_what_found_no_room_in_memory_is_in_the_tables_after_the_next_flush(migrated_url: str, reader: Engine) -> None:
+    assert otel.configure(database_url=migrated_url, queue_limit=512)
+    tracer = trace.get_tracer("burst")
+    with otel.workflow("w"):
+        for number in range(5_000):
+            tracer.start_span(f"span {number}").end()
+    assert otel.flush(60)
+    assert rows(reader, "SELECT count(*) FROM dag_nodes") == [(5_001,)]
+    otel.shutdown()
+    check_invariants(reader)
+
+
 @pytest.mark.usefixtures("configured")
 def test_a_forked_child_keeps_its_spans_and_repeats_none_of_its_parents(reader: Engine) -> None:
     with otel.workflow("w"):
