@@ -73,12 +73,14 @@ def test_the_program_of_the_readme_runs_and_its_redo_is_shown(tmp_path: Path) ->
     (program,) = (block["text"] for block in blocks(ROOT / "README.md") if block["kind"] == "python")
     (tmp_path / "program.py").write_text(f"run_my_agents = bool\n{program}")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    said = ""
     for command in ("python program.py", "cmbagent-otel show last"):
         ran = subprocess.run(
             command.split(), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stderr
-    assert "Deconvolve the beam first" in ran.stdout
+        said = ran.stdout
+    assert "Deconvolve the beam first" in said
 
 
 def test_the_blocks_of_the_readme_fit_their_width() -> None:
