@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from cmbagent_otel.live import Live
+from cmbagent_otel.scope import mark_inner
 from cmbagent_otel.spans.log_form import LogForm, heartbeat_to_log, start_to_log
 from cmbagent_otel.spans.record import Heartbeat, SpanRecord
 
@@ -52,9 +53,9 @@ class StartAnnouncer(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Queue a span that has begun. Never raises, never waits."""
-        del parent_context
         if self._stop.is_set():
             return
+        mark_inner(span, parent_context)
         self._live.begun(span)
         if self._thread is None:
             self._begin(span.resource)

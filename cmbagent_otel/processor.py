@@ -22,6 +22,7 @@ from cmbagent_otel import content, semconv, settings
 from cmbagent_otel.delivery import BATCH, Delivery
 from cmbagent_otel.graph import cost
 from cmbagent_otel.live import Live
+from cmbagent_otel.scope import mark_inner
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.settings import Settings
 from cmbagent_otel.spans.from_sdk import from_sdk
@@ -69,9 +70,9 @@ class DagSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Queue a span that has begun. Never raises, never waits."""
-        del parent_context
         if self._closed:
             return
+        mark_inner(span, parent_context)
         self._live.begun(span)
         if self._thread is None:
             self._start_thread()

@@ -239,6 +239,19 @@ def scope_of(context: Context | None = None) -> Scope | None:
     return found if isinstance(found, Scope) else None
 
 
+def mark_inner(span: Span, parent_context: Context | None) -> None:
+    """Mark a span that another tracer begins within a model call of ours, as instrumentors of vendors' clients do.
+
+    Which tracers there are nobody knows, and not all can be asked to be silent; both spans stay, and one is counted.
+    """
+    made_by = getattr(span, "instrumentation_scope", None)
+    if made_by is None or made_by.name == semconv.SCOPE_NAME:
+        return
+    scope = scope_of(parent_context)
+    if scope is not None and scope.kind == NodeKind.LLM:
+        span.set_attribute(semconv.LLM_INNER, True)  # noqa: FBT003 - an attribute's value
+
+
 def is_quiet() -> bool:
     """Whether nothing is recorded here: the context asks for no instrumentation, or what is around is not sampled."""
     current = current_context()

@@ -204,6 +204,8 @@ HANDOFF_SOURCE_AGENT = "cmbagent.handoff.source_agent"
 HANDOFF_TARGET_AGENT = "cmbagent.handoff.target_agent"
 """Who goes on."""
 
+LLM_INNER = "cmbagent.llm.inner"
+"""True on a span of another tracer within a model call of ours: what it tells of that call is not counted again."""
 LLM_ATTEMPT_EVENT = "cmbagent.llm.attempt"
 """On a model call: an attempt that failed, so that the vendor's client, or AG2, tried again."""
 LLM_ATTEMPT_NUMBER = "cmbagent.llm.attempt.number"

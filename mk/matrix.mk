@@ -8,7 +8,7 @@ matrix_frameworks = 'ag2[openai]'
 
 # What may stand beside AG2 classic and us in one process: AG2 1.x, other tracers, Jupyter.
 .venv-beside/.ready: matrix_frameworks = 'autogen[openai]' ag2 opentelemetry-util-genai \
-  opentelemetry-instrumentation-openai-v2 openinference-instrumentation-openai \
+  opentelemetry-instrumentation-genai-openai openinference-instrumentation-openai \
   ipykernel jupyter-client jupyter-kernel-gateway websocket-client
 
 CLASSIC_TESTS := tests/scenarios tests/instrumentation
@@ -29,7 +29,7 @@ test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.1
 
 .PHONY: test-beside
 test-beside: .venv-beside/.ready ## run the tests of AG2 classic beside AG2 1.x, other tracers and Jupyter
-	$(<D)/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/scenarios/test_notebooks.py $(PYTEST_ARGS)
+	$(<D)/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/beside tests/scenarios/test_notebooks.py $(PYTEST_ARGS)
 
 CI += test-matrix-ci test-beside
 

@@ -29,6 +29,8 @@ def translate(span: SpanRecord) -> Mapping[str, Any] | None:
     if found is None:
         return None
     kind, said = found
+    if kind == NodeKind.LLM and attributes.get(semconv.LLM_INNER):
+        kind = NodeKind.SPAN  # the model call around it is ours, and counted
     said = {key: value for key, value in said.items() if value is not None}
     return {**said, semconv.NODE_TYPE: kind, semconv.NODE_KIND: kind}
 

@@ -16,6 +16,7 @@ from ag2.middleware import BaseMiddleware, Middleware, RetryMiddleware
 from ag2.network import Hub, HubClient
 from ag2.network.transport import LocalLink
 from ag2.stream import MemoryStream
+from ag2.testing import TestConfig
 from opentelemetry.sdk.trace import TracerProvider
 
 import cmbagent_otel as otel
@@ -419,3 +420,11 @@ async def test_stream_that_breaks_off_fails_the_call_and_the_turn(recorder: Reco
     with ScriptedModelServer([fail(400)]) as server, pytest.raises(Exception, match="400"):
         await agent(server, "teller", config={"streaming": True}).ask("Tell.")
     assert [attribute(span, semconv.ERROR_TYPE) for span in recorder.trace.spans] == ["openai.BadRequestError"] * 2
+
+
+async def test_model_of_a_configuration_that_names_none_is_unknown(recorder: Recorder) -> None:
+    assert (await Agent("teller", config=TestConfig("Yes.")).ask("Is it so?")).body == "Yes."
+    assert recorder.trace.outline() == lines("""
+        invoke_agent teller
+          chat unknown
+    """)

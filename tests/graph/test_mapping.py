@@ -264,6 +264,17 @@ def test_a_foreign_span_is_known_by_its_operation_never_by_its_name(operation: s
     assert map_span(span(attributes, name="phase planning")).node.node_type == kind
 
 
+@pytest.mark.parametrize("said", [{semconv.OPERATION_NAME: "chat"}, {semconv.OPENINFERENCE_SPAN_KIND: "LLM"}])
+def test_a_foreign_span_within_a_model_call_of_ours_is_not_counted_again(said: dict[str, Any]) -> None:
+    tokens = {semconv.USAGE_INPUT_TOKENS: 11, semconv.USAGE_OUTPUT_TOKENS: 7, semconv.REQUEST_MODEL: "gpt-4o-mini"}
+    alone, inner = (map_span(span({**said, **tokens, **mark})) for mark in ({}, {semconv.LLM_INNER: True}))
+    assert alone.node.node_type == NodeType.LLM
+    assert len(alone.costs) == 1
+    assert inner.node.node_type == NodeType.SPAN
+    assert inner.node.input_tokens is None
+    assert inner.costs == ()
+
+
 def _texts(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]

@@ -117,7 +117,7 @@ class Outermost:
 
     def _begin_model(self, events: Any) -> Node:
         config = getattr(self._agent, "config", None)
-        model = str(getattr(config, "model", None) or "unknown")
+        model = _model(config)
         attributes: dict[str, Any] = {
             semconv.OPERATION_NAME: Operation.CHAT,
             semconv.REQUEST_MODEL: model,
@@ -287,6 +287,14 @@ def _message(node: Node, sender: str, recipient: str | None, role: str, text: st
     if recipient is not None:
         attributes[semconv.MESSAGE_RECIPIENT] = recipient
     content.capture_event(node.span, semconv.MESSAGE_EVENT, attributes, semconv.MESSAGE_CONTENT, text)
+
+
+def _model(config: Any) -> str:
+    """The model that a configuration names; one of the program's own need not."""
+    try:
+        return str(getattr(config, "model", None) or "unknown")
+    except NotImplementedError:
+        return "unknown"
 
 
 def _provider(config_class: str) -> str | None:
