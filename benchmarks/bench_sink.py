@@ -252,7 +252,7 @@ def phoenix(url: str, folder: Path) -> Iterator[Phoenix]:
             preexec_fn=_on_one_core,  # noqa: PLW1509 - no lock is held here
         )
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while not is_up(f"http://127.0.0.1:{port}/healthz"):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit((folder / "phoenix.log").read_text()[-3000:])

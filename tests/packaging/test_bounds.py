@@ -25,7 +25,6 @@ SMOKE = (
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
-@pytest.mark.timeout(900)
 def test_the_smoke_tests_pass(wheel: Path, tmp_path: Path, version: str, resolution: str) -> None:
     interpreter_path = interpreter(version)
     if interpreter_path is None:
