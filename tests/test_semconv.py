@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from opentelemetry.semconv._incubating.attributes import error_attributes, gen_ai_attributes, process_attributes
 
 from cmbagent_otel import semconv
+from tests import conventions
 
 PACKAGE = Path(semconv.__file__).parent
 KEYS = {name: value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str)}
-
-NEWER = {
-    # In the GenAI conventions of their own repository, state of 2026-11-22, not yet in opentelemetry.semconv.
-    "gen_ai.usage.cache_write.input_tokens",
-    "gen_ai.request.stream",
-    "gen_ai.workflow.name",
-    "gen_ai.usage.reasoning.output_tokens",
-}
-
 
 # What AG2 1.x writes in its own way is read by a dialect, and never written.
 WRITTEN = {name: value for name, value in KEYS.items() if not name.startswith("AG2_")}
@@ -29,8 +22,22 @@ WRITTEN = {name: value for name, value in KEYS.items() if not name.startswith("A
 @pytest.mark.parametrize("name", sorted(name for name, value in WRITTEN.items() if value.startswith("gen_ai.")))
 def test_a_gen_ai_key_is_one_of_the_conventions(name: str) -> None:
     known = {value for value in vars(gen_ai_attributes).values() if isinstance(value, str)}
-    metrics = {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
-    assert KEYS[name] in known | metrics | NEWER
+    assert KEYS[name] in known | conventions.METRICS | conventions.NEWER
+
+
+def test_the_table_of_the_conventions_is_of_the_package_that_is_tested_with() -> None:
+    assert version("opentelemetry-semantic-conventions") == conventions.PACKAGE
+    known = {value for value in vars(gen_ai_attributes).values() if isinstance(value, str)}
+    assert set(conventions.ATTRIBUTES) - known == conventions.NEWER
+    operations = {value.value for value in gen_ai_attributes.GenAiOperationNameValues}
+    assert set(conventions.OPERATIONS) <= operations
+    assert not set(conventions.OPERATIONS_OF_OURS) & operations
+
+
+def test_providers_are_named_as_the_conventions_name_them() -> None:
+    from cmbagent_otel.instrumentation.autogen import model
+
+    assert set(model._PROVIDERS.values()) <= {value.value for value in gen_ai_attributes.GenAiProviderNameValues}
 
 
 def test_general_keys_are_those_of_opentelemetry() -> None:

@@ -24,7 +24,7 @@ KEY = "sk-live-abcdefghijklmnopqrstuvwx"
 def texts(span: ReadableSpan, key: str) -> list[str]:
     """The texts of the messages under ``key``."""
     parts = [part for message in json.loads(attribute(span, key)) for part in message["parts"]]
-    return [part.get("content", part.get("result", part.get("arguments"))) for part in parts]
+    return [part.get("content", part.get("response", part.get("arguments"))) for part in parts]
 
 
 def all_words(trace: Trace) -> str:

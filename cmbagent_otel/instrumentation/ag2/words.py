@@ -59,7 +59,7 @@ def as_conversation(events: Iterable[Any]) -> str:
     messages: list[dict[str, Any]] = []
     for event in events:
         for role, part, text in _parts(event):
-            key = {"tool_call": "arguments", "tool_call_response": "result"}.get(part["type"], "content")
+            key = {"tool_call": "arguments", "tool_call_response": "response"}.get(part["type"], "content")
             messages.append({"role": role, "parts": [{**part, key: content.prepare(text, max(left, 0))}]})
             left -= len(text) + _OVERHEAD
             if left <= 0:

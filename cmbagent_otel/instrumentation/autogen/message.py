@@ -17,7 +17,7 @@ from cmbagent_otel.instrumentation.autogen.state import chat_within
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.chance import new_uuid
 
-_TEXTS = frozenset({"content", "arguments", "result"})
+_TEXTS = frozenset({"content", "arguments", "response"})
 _LONGEST_NAME = 256
 _OVERHEAD = 64
 """Characters that a part takes besides its text, about."""
@@ -153,7 +153,7 @@ def _parts(message: Any) -> Iterator[dict[str, Any]]:
 
 
 def _response(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "tool_call_response", "id": message.get("tool_call_id"), "result": message.get("content")}
+    return {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": message.get("content")}
 
 
 def _function(call: Mapping[str, Any] | None) -> dict[str, Any]:
