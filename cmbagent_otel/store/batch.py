@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Table, delete
 
 from cmbagent_otel.graph.record import EdgeRecord, EventRecord, SpanGraph
 from cmbagent_otel.graph.sanitize import json_text
 from cmbagent_otel.semconv import EdgeType, EventSubtype
 from cmbagent_otel.spans.record import Heartbeat
-from cmbagent_otel.store import bulk, rows
+from cmbagent_otel.store import anchor, bulk, rows
+from cmbagent_otel.store.anchor import Anchored
 from cmbagent_otel.store.bulk import Row
 from cmbagent_otel.store.fragment import Context, Node
 from cmbagent_otel.store.rank import rank_of
@@ -27,7 +27,7 @@ from cmbagent_otel.store.schema import (
     workflow_runs,
     workflow_steps,
 )
-from cmbagent_otel.store.select import change, select
+from cmbagent_otel.store.select import change, pairs, select
 from cmbagent_otel.store.settle import Settled, settle
 
 _NO_DEPTHS: Mapping[str, tuple[int, int]] = {}
@@ -39,18 +39,12 @@ _RANKED = """
   SELECT e.id,
          row_number() OVER (
            PARTITION BY e.run_id ORDER BY e.timestamp, CASE WHEN e.event_subtype = 'end' THEN 1 ELSE 0 END, e.id) - 1,
-         CASE WHEN d.main IS NULL THEN e.depth WHEN e.id = e.node_id THEN d.main ELSE d.inside END
-    FROM ids JOIN execution_events e ON e.run_id = ids.id LEFT JOIN ({depths}) d ON d.node_id = e.node_id
+         CASE WHEN d.id IS NULL THEN e.depth WHEN e.id = e.node_id THEN d.a ELSE d.b END
+    FROM ids JOIN execution_events e ON e.run_id = ids.id LEFT JOIN {pairs} d ON d.id = e.node_id
    WHERE e.trace_id IS NOT NULL)
 UPDATE execution_events SET execution_order = ranked.place, depth = ranked.depth FROM ranked
  WHERE ranked.id = execution_events.id
    AND (execution_events.execution_order <> ranked.place OR execution_events.depth <> ranked.depth)"""
-_DEPTHS = {
-    "postgresql": "SELECT key AS node_id, CAST(value ->> 0 AS integer) AS main, CAST(value ->> 1 AS integer) AS inside"
-    " FROM jsonb_each(CAST(:depths AS jsonb))",
-    "sqlite": "SELECT key AS node_id, json_extract(value, '$[0]') AS main, json_extract(value, '$[1]') AS inside"
-    " FROM json_each(:depths)",
-}
 
 
 def write_batch(connection: Connection, graphs: Sequence[SpanGraph], heartbeats: Sequence[Heartbeat] = ()) -> int:
@@ -91,11 +85,9 @@ def number_events(
     """
     if not run_ids:
         return
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
+    if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")  # here it is whole runs that are joined
-    statement = _RANKED.replace("{depths}", _DEPTHS[dialect])
-    change(connection, run_ids, statement, depths=orjson.dumps(depths).decode())
+    change(connection, run_ids, _RANKED, pairs=pairs(depths))
 
 
 class _Batch:
@@ -108,6 +100,7 @@ class _Batch:
         self._sessions: dict[str, str] = {}
         self._over: set[str] = set()
         self._depths: dict[str, tuple[int, int]] = {}
+        self._anchored: list[Anchored] = []
 
     def write(self) -> None:
         connection = self._connection
@@ -168,6 +161,8 @@ class _Batch:
         for node_id, (place, _) in self._settled.shifted.items():
             moved.add(node_id, {"order_index": place})
         moved.write()
+        self._anchored = anchor.find(connection, self._settled.fragment)
+        bulk.update(connection, dag_nodes, "id", ("depth",), [(node.id, node.depth) for node in self._anchored])
 
     def _settle_steps(self) -> set[str]:
         """Write the steps of runs whose attempts have changed; returns those that no attempt belongs to any more."""
@@ -263,6 +258,13 @@ class _Batch:
                 main.add(node.id, belongs | _parent(before.parent_event_id, own.parent_event_id) | main_depth)
             inner_depth = {"depth": rows.inner_depth(own)} if depth_known else {}
             inner.add(node.id, belongs | _parent(before.event_id, own.event_id) | inner_depth)
+        for anchored in self._anchored:
+            depth_of_main, depth_inside = max(anchored.event_depth, 0), anchored.event_depth + 1
+            if anchored.run_id in self._over:
+                self._depths[anchored.id] = (depth_of_main, depth_inside)
+            else:
+                main.add(anchored.id, {"depth": depth_of_main})
+                inner.add(anchored.id, {"depth": depth_inside})
         for changes in (main, inner, costs, made, edges):
             changes.write()
 

@@ -37,6 +37,20 @@ class Context(NamedTuple):
     phase: str | None
     """The type of the phase that a step stands in."""
 
+    def hands_down_as(self, before: Context) -> bool:
+        """Whether nothing has changed that all nodes below have to be looked at for.
+
+        The parent of the main event is handed down to none of them, the phase only to steps, and depths that have
+        become known are found by the database.
+        """
+        if self.depth is None or before.depth is not None:
+            before = before._replace(parent_event_id=self.parent_event_id, phase=self.phase)
+        else:
+            before = before._replace(
+                depth=self.depth, parent_event_id=self.parent_event_id, event_depth=self.event_depth, phase=self.phase
+            )
+        return before == self
+
 
 class Node:
     """A node as it is known now; ``stored`` is what the database has."""

@@ -41,7 +41,9 @@ def chain(fragment: Fragment) -> Chained:
     """Find source and previous attempt of the redos that do not name them, in runs whose steps have changed."""
     runs: set[str] = set()
     for node in fragment.changed:
-        if node.is_step:
+        if node.is_step or (
+            node.before is not None and node.after is not None and node.before.phase != node.after.phase
+        ):
             runs.update((node.run_id,) if node.before is None else (node.run_id, node.before.run_id))
     if not runs:
         return Chained((), (), looked=False)

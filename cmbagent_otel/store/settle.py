@@ -192,17 +192,22 @@ def _cut_cycles(fragment: Fragment) -> None:
 
 
 def _spread(fragment: Fragment) -> None:
-    """Follow every change down to where it changes nothing more."""
+    """Follow every change down to where it changes nothing more.
+
+    Depths that have become known are left to the database: often they are those of a whole run.
+    """
     looked_at: set[str] = set()
     while True:
-        below = [
-            node.id
-            for node in fragment.nodes.values()
-            if node.stored is not None and node.before != node.after and node.id not in looked_at
-        ]
+        below = [node.id for node in fragment.nodes.values() if node.id not in looked_at and _hands_down_more(node)]
         if not below:
             return
         looked_at.update(below)
         fragment.load_children(below)
         fragment.resolve_new()
         _place_remote(fragment)  # a parent that has moved to another run lets go of it
+
+
+def _hands_down_more(node: Node) -> bool:
+    if node.stored is None or node.before == node.after:
+        return False
+    return node.before is None or node.after is None or not node.after.hands_down_as(node.before)
