@@ -55,4 +55,4 @@ def find(connection: Connection, fragment: Fragment) -> list[Anchored]:
     if not known:
         return []
     statement = _BELOW[connection.dialect.name]
-    return [Anchored(*row) for row in select(connection, fragment.trace_ids, statement, pairs=pairs(known))]
+    return [Anchored._make(row) for row in select(connection, fragment.trace_ids, statement, pairs=pairs(known))]

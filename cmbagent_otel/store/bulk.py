@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, TIMESTAMP, BigInteger, Boolean, Connection, Float, Integer, Numeric, Table
 from sqlalchemy.types import TypeEngine
 
+from cmbagent_otel.store.arrays import ARRAYS
 from cmbagent_otel.store.rank import sql_rank
 
 Row = tuple[Any, ...]
@@ -23,13 +23,13 @@ _ARRAYS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (Boolean, "boolean"),
     (TIMESTAMP, "timestamp"),
     (Float, "float8"),
-    (Numeric, "numeric"),
+    (Numeric, "float8"),
 )
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> int:
     """Insert ``rows`` but those that are there already, whatever key says so; returns how many went in."""
-    return _run(connection, _insert(connection.dialect.name, table, columns, None), rows)
+    return _run(connection, _insert(connection.dialect.name, table, columns, None), _kinds(table, columns), rows)
 
 
 def upsert(
@@ -39,7 +39,7 @@ def upsert(
 
     ``rows`` must not hold an id twice. Returns how many were inserted or replaced.
     """
-    return _run(connection, _insert(connection.dialect.name, table, columns, keep), rows)
+    return _run(connection, _insert(connection.dialect.name, table, columns, keep), _kinds(table, columns), rows)
 
 
 def update(
@@ -49,19 +49,24 @@ def update(
 
     ``only`` is a further condition on the table, which is called ``t``.
     """
-    return _run(connection, _update(connection.dialect.name, table, key, columns, only), rows)
+    statement = _update(connection.dialect.name, table, key, columns, only)
+    return _run(connection, statement, _kinds(table, (key, *columns)), rows)
 
 
-def _run(connection: Connection, statement: str, rows: Sequence[Row]) -> int:
+def _run(connection: Connection, statement: str, kinds: Sequence[str], rows: Sequence[Row]) -> int:
     if not rows:
         return 0
     if connection.dialect.name == "postgresql":
-        return connection.exec_driver_sql(statement, tuple(map(list, zip(*rows, strict=True)))).rowcount
-    return connection.exec_driver_sql(statement, [tuple(map(_sqlite_value, row)) for row in rows]).rowcount
+        columns = zip(*rows, strict=True)
+        return connection.exec_driver_sql(
+            statement, tuple(ARRAYS[kind](column) for kind, column in zip(kinds, columns, strict=True))
+        ).rowcount
+    return connection.exec_driver_sql(statement, list(rows)).rowcount
 
 
-def _sqlite_value(value: Any) -> Any:
-    return value.isoformat(" ", "microseconds") if isinstance(value, datetime) else value
+@functools.cache
+def _kinds(table: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_array(table.c[name].type) for name in columns)
 
 
 _ENDS = {"dag_nodes": "end_time_unix_nano", "execution_events": "completed_at"}

@@ -43,13 +43,13 @@ class Context(NamedTuple):
         The parent of the main event is handed down to none of them, the phase only to steps, and depths that have
         become known are found by the database.
         """
-        if self.depth is None or before.depth is not None:
-            before = before._replace(parent_event_id=self.parent_event_id, phase=self.phase)
-        else:
-            before = before._replace(
-                depth=self.depth, parent_event_id=self.parent_event_id, event_depth=self.event_depth, phase=self.phase
-            )
-        return before == self
+        is_anchored = before.depth is None and self.depth is not None
+        return (
+            self.run_id == before.run_id
+            and self.step_id == before.step_id
+            and self.event_id == before.event_id
+            and (is_anchored or (self.depth == before.depth and self.event_depth == before.event_depth))
+        )
 
 
 class Node:
@@ -111,6 +111,11 @@ class Node:
     def is_redo(self) -> bool:
         """Whether it is a redo of a step."""
         return self.node_type == NodeType.BRANCH_POINT
+
+    @property
+    def phase_has_changed(self) -> bool:
+        """Whether steps below it stand in another phase than what is stored says."""
+        return self.before is not None and self.after is not None and self.before.phase != self.after.phase
 
     @property
     def source_id(self) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from cmbagent_otel.semconv import NodeType
+from cmbagent_otel.store.arrays import ARRAYS
 from cmbagent_otel.store.fragment import Fragment, Moment, Node
 
 Group = tuple[str, str]
@@ -91,8 +93,15 @@ def _number(
 
 def _query(connection: Connection, bounds: dict[str, int], statement: str) -> Sequence[Row[Any]]:
     dialect = connection.dialect.name
-    ids: list[str] | str = list(bounds)
-    starts: list[int] | str = list(bounds.values())
-    if dialect == "sqlite":
-        ids, starts = orjson.dumps(ids).decode(), orjson.dumps(starts).decode()
-    return connection.execute(text(_BOUNDS[dialect] + statement), {"ids": ids, "starts": starts}).all()
+    ids, starts = list(bounds), list(bounds.values())
+    parameters = (
+        {"ids": ARRAYS["text"](ids), "starts": ARRAYS["bigint"](starts)}
+        if dialect == "postgresql"
+        else {"ids": orjson.dumps(ids).decode(), "starts": orjson.dumps(starts).decode()}
+    )
+    return connection.execute(_bounded(dialect, statement), parameters).all()
+
+
+@functools.cache
+def _bounded(dialect: str, statement: str) -> TextClause:
+    return text(_BOUNDS[dialect] + statement)

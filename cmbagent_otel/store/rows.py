@@ -46,6 +46,10 @@ def _moment_text(nanoseconds: int) -> str:
     return moment(nanoseconds).isoformat(" ", "microseconds")
 
 
+def _microseconds(nanoseconds: int) -> int:
+    return nanoseconds // 1000
+
+
 class Place(NamedTuple):
     """Where the rows of one node belong."""
 
@@ -64,10 +68,10 @@ def inner_depth(own: Context) -> int:
 
 
 class Rows:
-    """Makes rows in the form that a dialect's driver takes."""
+    """Makes rows in the form that :mod:`~cmbagent_otel.store.bulk` takes for a dialect."""
 
     def __init__(self, dialect: str) -> None:
-        self._moment: Callable[[int], Any] = moment if dialect == "postgresql" else _moment_text
+        self._moment: Callable[[int], Any] = _microseconds if dialect == "postgresql" else _moment_text
 
     def now(self, at: datetime) -> Any:
         """The time ``at``, of any zone."""

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, CursorResult, Row, TextClause, text
 
+from cmbagent_otel.store.arrays import ARRAYS
+
 _IDS = {
     "postgresql": "WITH RECURSIVE ids(id) AS (SELECT unnest(CAST(:ids AS text[])))",
     "sqlite": "WITH RECURSIVE ids(id) AS (SELECT value FROM json_each(:ids))",
@@ -43,7 +45,7 @@ def _execute(
     connection: Connection, wanted: list[str], statement: str, parameters: dict[str, Any]
 ) -> CursorResult[Any]:
     dialect = connection.dialect.name
-    bound = wanted if dialect == "postgresql" else orjson.dumps(wanted).decode()
+    bound = ARRAYS["text"](wanted) if dialect == "postgresql" else orjson.dumps(wanted).decode()
     return connection.execute(_statement(dialect, statement), {"ids": bound, **parameters})
 
 
