@@ -1,7 +1,8 @@
 """Group commit: requests that wait together are written in one transaction, and each is answered after it.
 
-One thread owns the database. While it commits, requests gather; then it takes all that have gathered, up to
-a bound. So a busy sink makes few large transactions, and an idle one makes each at once.
+While a transaction is made, requests gather; then all that have gathered are taken, up to a bound. So a busy sink
+makes few large transactions, and an idle one makes each at once. For PostgreSQL there are two writers: one prepares
+its rows while the server takes those of the other.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from cmbagent_otel.store.writer import Writer
 
 _logger = logging.getLogger(__name__)
 
-_GROUP = 4096
+_GROUP = 1024
+"""Records of one transaction, but for a larger request: more would make the first of them wait for the last."""
+_LARGEST = 4096
+"""Records of one transaction at most."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 10.0
 _SWEEP_EVERY = 30.0
@@ -40,7 +44,7 @@ class _Waiting(NamedTuple):
 
 
 class Committer:
-    """The thread that writes. ``submit`` may be called from any thread between ``start`` and ``stop``."""
+    """The threads that write. ``submit`` may be called from any thread between ``start`` and ``stop``."""
 
     def __init__(self, settings: Settings, counters: Counters, waiting_limit: int) -> None:
         self._settings = settings
@@ -55,18 +59,27 @@ class Committer:
         self._pause = 0.0
         self._closed_until = 0.0
         self._look_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="cmbagent-otel-sink-writer", daemon=True)
+        self._opening = threading.Lock()
+        writers = 1 if settings.resolved_database_url.startswith("sqlite") else 2  # SQLite takes one at a time
+        self._threads = [
+            threading.Thread(target=self._run, args=(number == 0,), name="cmbagent-otel-sink-writer", daemon=True)
+            for number in range(writers)
+        ]
 
     def start(self) -> None:
         """Begin to write, and to look for the database."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Write what waits, then let go of the database; one that does not answer is not waited for forever."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join(_STOP_SECONDS)
+            self._changed.notify_all()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._close()
 
     @property
     def trouble(self) -> str:
@@ -94,10 +107,9 @@ class Committer:
             self._changed.notify()
         return waiting.done
 
-    def _run(self) -> None:
-        while (group := self._gather()) is not None:
+    def _run(self, looks_after: bool) -> None:  # noqa: FBT001 - the arguments of a thread
+        while (group := self._gather(looks_after)) is not None:
             self._serve(group)
-        self._close()
 
     def _serve(self, group: list[_Waiting]) -> None:
         """Write ``group`` and answer it, whatever happens."""
@@ -114,15 +126,18 @@ class Committer:
             _logger.exception("cmbagent-otel: the sink could not write a request")
             _refuse(group, f"the sink could not write it, see its log: {type(error).__name__}")
 
-    def _gather(self) -> list[_Waiting] | None:
+    def _gather(self, looks_after: bool) -> list[_Waiting] | None:  # noqa: FBT001
         """What is to be written now: nothing when it is time to look after the database, None at the end."""
         with self._changed:
-            if not self._waiting and not self._stopping:
-                self._changed.wait(max(0.0, self._look_at - time.monotonic()))
-            if not self._waiting and self._stopping:
+            while not self._waiting and not self._stopping:
+                left = self._look_at - time.monotonic() if looks_after else None
+                if left is not None and left <= 0:
+                    return []
+                self._changed.wait(left)
+            if not self._waiting:
                 return None
-            group = [self._waiting.popleft()] if self._waiting else []
-            size = sum(map(_size, group))
+            group = [self._waiting.popleft()]
+            size = _size(group[0])
             while self._waiting and size + _size(self._waiting[0]) <= _GROUP:
                 group.append(self._waiting.popleft())
                 size += _size(group[-1])
@@ -133,13 +148,16 @@ class Committer:
     def _write(self, group: list[_Waiting]) -> None:
         writer = self._open()
         records = [record for waiting in group for record in waiting.decoded.records]
-        for first in range(0, len(records), _GROUP):  # one part, but for a request that is larger than a group
-            self._commit(writer, records[first : first + _GROUP])
+        for first in range(0, len(records), _LARGEST):  # one part, but for a very large request
+            self._commit(writer, records[first : first + _LARGEST])
         writer.put_aside([reject for waiting in group for reject in waiting.decoded.rejects])
         for waiting in group:
             waiting.done.set_result(None)
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _SWEEP_EVERY
+        with self._changed:
+            is_due = time.monotonic() >= self._look_at
+            if is_due:
+                self._look_at = time.monotonic() + _SWEEP_EVERY
+        if is_due:
             sweep(writer.engine)
 
     def _commit(self, writer: Writer, records: list[Record]) -> None:
@@ -152,18 +170,20 @@ class Committer:
         self._count_lag(records)
 
     def _open(self) -> Writer:
-        if self._writer is None:
+        with self._opening:
+            if self._writer is not None:
+                return self._writer
             engine = open_engine(self._settings.resolved_database_url)
             try:
                 ensure_schema(engine)
             except BaseException:
                 engine.dispose()
                 raise
-            self._writer = Writer(engine, content=self._settings.content_recorded)
+            self._writer = writer = Writer(engine, content=self._settings.content_recorded)
             self._trouble = ""
             self._pause = 0.0
             self._counters.put(Count.READY, 1)
-        return self._writer
+            return writer
 
     def _away(self, group: list[_Waiting], error: CmbagentOtelError) -> None:
         """Refuse this group and all that waits, and everything for a while: each will be sent again."""
@@ -172,7 +192,8 @@ class Committer:
             _logger.error("cmbagent-otel: %s", error)
         with self._changed:
             self._trouble = str(error)
-            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            if time.monotonic() >= self._closed_until:  # else the other writer has just said so
+                self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._closed_until = self._look_at = time.monotonic() + self._pause
             refused = [*group, *self._waiting]
             self._waiting.clear()
@@ -181,8 +202,9 @@ class Committer:
         _refuse(refused, str(error))
 
     def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        self._counters.put(Count.READY, 0)
+        with self._opening:
+            writer, self._writer = self._writer, None
+            self._counters.put(Count.READY, 0)
         if writer is not None:
             writer.engine.dispose()
 
