@@ -5,11 +5,11 @@ CMBAGENT_READY := .venv-cmbagent/.ready-$(firstword $(shell cksum constraints/cm
 CI += test-cmbagent
 
 .PHONY: test-cmbagent
-test-cmbagent: ## drive stock CMBAgent offline: the exact truth of its runs (needs Python 3.12)
+test-cmbagent: ## drive stock CMBAgent offline: the exact truth of its runs (needs Python 3.12; CMBAGENT_SOURCE=DIR: a checkout of it)
 	@for python in $(PYTHON) python3.12 python3.13 $(HOME)/.pyenv/versions/3.1[23].*/bin/python; do \
 	  if $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null; then \
 	    $(MAKE) --no-print-directory $(CMBAGENT_READY) CMBAGENT_PYTHON=$$python || exit; \
-	    exec .venv-cmbagent/bin/python -m pytest tests/cmbagent $(PYTEST_ARGS); \
+	    PYTHONPATH="$(CMBAGENT_SOURCE)" exec .venv-cmbagent/bin/python -m pytest tests/cmbagent $(PYTEST_ARGS); \
 	  fi; \
 	done; \
 	echo "no Python 3.12 here, which CMBAgent needs: test-cmbagent is not run" >&2

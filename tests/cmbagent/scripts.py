@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from cmbagent_otel.testing import Reply, call_tool, call_tools, say
 from cmbagent_otel.testing.script import Script, ToolCall, by_agent
+
+
+def _is_newer() -> bool:
+    """Whether the CMBAgent that is here has the layout with ``cmbagent.workflows``; nothing of it is imported."""
+    found = importlib.util.find_spec("cmbagent")
+    return any((Path(folder) / "workflows").is_dir() for folder in (found and found.submodule_search_locations) or ())
+
+
+CONTROLLER = "controller" if _is_newer() else "control"
+"""What this CMBAgent calls its controller; these scripts say ``control``."""
 
 PROMPTS = {
     "plan_setter": "You are the plan setter agent",
@@ -17,7 +29,7 @@ PROMPTS = {
     "plan_reviewer": "You are a plan reviewer",
     "reviewer_response_formatter": "format the response provided by the plan_reviewer agent",
     "review_recorder": "You must call your tool record_review",
-    "control": "You are the control agent in the team",
+    "control": f"You are the {CONTROLLER} agent in the team",
     "control_starter": "You are the control_starter agent in the team",
     "engineer": "You are the engineer agent",
     "engineer_response_formatter": "format the response provided by the engineer agent",
@@ -50,6 +62,7 @@ def code(source: str, filename: str = "spectrum.py") -> Reply:
 
 def executed(status: str, then: str) -> Reply:
     """What the reader of an execution's output decides."""
+    then = CONTROLLER if then == "control" else then
     arguments = {"next_agent_suggestion": then, "execution_status": status, "fix_suggestion": "Deconvolve the beam."}
     return call_tool("post_execution_transfer", arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -208,6 +209,15 @@ def test_each_written_file_has_a_row_linked_to_its_event_and_step(study: Engine)
         ("spectrum.txt", "report", "executor", 1, "file_gen", "code_exec", 1, 64),
         ("notes.md", "report", "researcher_executor", 2, "file_gen", "code_exec", 1, 64),
     ]
+
+
+def test_size_and_hash_of_a_file_are_those_on_disk(study: Engine) -> None:
+    found = rows(study, "SELECT file_path, size_bytes, content_hash FROM files ORDER BY created_at")
+    last = {path: (size, digest) for path, size, digest in found}
+    assert len(last) == 3
+    for path, told in last.items():
+        content = Path(path).read_bytes()
+        assert told == (len(content), hashlib.sha256(content).hexdigest()), path
 
 
 # -- CMBAgent's own readers ----------------------------------------------------------------------------------

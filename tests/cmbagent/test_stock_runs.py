@@ -11,6 +11,7 @@ from cmbagent_otel.scope import id_of
 from cmbagent_otel.semconv import NodeKind, NodeType
 from cmbagent_otel.testing import say
 from tests.cmbagent import scripts
+from tests.cmbagent.scripts import CONTROLLER
 from tests.cmbagent.stage import TASK, Play, Played, facts, plot, steps
 from tests.scenarios.trace import Trace, attribute, lines
 
@@ -44,7 +45,7 @@ def test_one_shot_with_failing_attempts_is_a_step_and_its_redos(retried: Played)
         {"number": 1, "attempt": 3, "name": "engineer", "reason": "failure", "status": "completed"},
     ]
     assert tools(trace) == [("post_execution_transfer", "executor_response_formatter")] * 3 + [
-        ("record_status", "control")
+        ("record_status", CONTROLLER)
     ]
     assert exit_codes(trace) == [1, 1, 0]
     assert len(trace.of(NodeKind.LLM)) == len(server.exchanges) == 11
@@ -52,7 +53,7 @@ def test_one_shot_with_failing_attempts_is_a_step_and_its_redos(retried: Played)
 
 def test_nested_chat_of_the_engineer_hangs_under_the_turn_that_opened_it(play: Play) -> None:
     trace = play("one_shot", scripts.one_shot(failures=0)).trace
-    assert trace.outline() == lines("""
+    assert trace.outline().replace(f"invoke_agent {CONTROLLER}\n", "invoke_agent control\n") == lines("""
         invoke_workflow one_shot
           phase one_shot
             invoke_workflow main_cmbagent_chat
@@ -142,7 +143,7 @@ def test_planning_and_control_with_a_review_and_a_redo(planned: Played) -> None:
         ("record_plan_constraints", "plan_setter"): 1,
         ("record_plan", "plan_recorder"): 2,
         ("record_review", "review_recorder"): 1,
-        ("record_status", "control"): 4,
+        ("record_status", CONTROLLER): 4,
         ("post_execution_transfer", "executor_response_formatter"): 2,
     }
     assert exit_codes(trace) == [1, 0, 0]
