@@ -1,8 +1,8 @@
 """All that is measured, into one page: ``make bench``.
 
-Each benchmark is a program of its own that hands on its figures. What has been measured is kept until all is, so that a
-run that was broken off goes on where it was; the next whole run begins anew. At the end ``RESULTS.md`` is written, and
-the sentences of the README and of ``docs/`` that quote it.
+Each benchmark is a program of its own that hands on its figures. They are kept, so that a run that was broken off goes
+on where it was, and one benchmark can be done anew; after a whole run the next begins anew. At the end ``RESULTS.md``
+is written, and what the README and the pages of ``docs/`` quote of it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def _no_browser() -> str:
 BENCHMARKS = (
     Benchmark("hooks", "benchmarks.bench_hooks"),
     Benchmark("peers", "benchmarks.bench_peers", python=lambda: python_with("bench-peers", PEERS)),
+    Benchmark("old_way", "benchmarks.bench_old_way"),
     Benchmark("store", "benchmarks.bench_store"),
     Benchmark("sink", "benchmarks.bench_sink"),
     Benchmark("read", "benchmarks.bench_read"),
@@ -82,7 +83,7 @@ def run(benchmark: Benchmark) -> None:
     with (KEPT / f"{benchmark.name}.log").open("wb") as log:
         ended = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False)
     if ended.returncode:
-        raise SystemExit(f"{benchmark.name} failed; what it said is in {Path(log.name).relative_to(ROOT)}")
+        raise SystemExit(f"{benchmark.name} failed; what it said is in {os.path.relpath(log.name)}")
     partial.rename(kept)
     print(f"{benchmark.name}: {time.monotonic() - began:.0f} s", flush=True)
 
@@ -95,6 +96,8 @@ def main() -> None:
     only = parser.parse_args().only
     if unknown := set(only) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if not only and (KEPT / "written").exists():
+        shutil.rmtree(KEPT)
     KEPT.mkdir(parents=True, exist_ok=True)
     for name in only:
         (KEPT / f"{name}.json").unlink(missing_ok=True)
@@ -105,7 +108,7 @@ def main() -> None:
         page = report.page(KEPT, datetime.now(UTC).date().isoformat())
         (ROOT / "benchmarks" / "RESULTS.md").write_text(page)
         report.quote_in_pages(page)
-        shutil.rmtree(KEPT)
+        (KEPT / "written").touch()
         print("written: benchmarks/RESULTS.md, and the pages that quote it")
 
 

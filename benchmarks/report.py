@@ -34,6 +34,11 @@ SECTIONS = {
         "What a turn costs more than untraced, in CPU of the thread that chats, in one process that has both. "
         "OpenInference makes two spans a turn, and so do we; it records what is said unless told not to.",
     ),
+    "old_way": Section(
+        "On the program's thread: a commit for each event",
+        "By the clock of the program's thread: a span of ours, begun and ended, the SDK included; and an event of "
+        "CMBAgent's extended fork, which its ORM commits and reads back. Each has a database of its own of that kind.",
+    ),
     "store": Section(
         "Writing: the database's own limit, and a commit for each event",
         "The same rows by our writer (from spans to commit, settled) and by the least that the database can do: binary "
@@ -82,7 +87,12 @@ QUOTES = {
             "ours : OpenInference, both as they come",
             "a turn on its thread : OpenInference",
         ),
-        Quote("store", "PostgreSQL", "ours : ORM commit per event", "rows written a second : a commit for each event"),
+        Quote(
+            "old_way",
+            "PostgreSQL",
+            "ours, a span : ORM commit, an event",
+            "a span on its thread : a commit for each event",
+        ),
         Quote("store", "PostgreSQL", "ours : COPY, ended spans only", "rows written a second : raw binary COPY"),
         Quote("sink", "", "sink : Phoenix, durable spans by CPU second", "durable spans by CPU second : Arize Phoenix"),
         Quote(
@@ -95,6 +105,25 @@ QUOTES = {
             "memory of a small program : the bare SDK, which stores nothing",
         ),
     ),
+    "docs/recorded.md": (
+        Quote("hooks", "10 turns a chat", "ours, us a span", "µs a span, content off"),
+        Quote("hooks", "10 turns a chat", "ours : bare SDK spans", "a span : the same span by the bare SDK"),
+        Quote("hooks", "10 turns a chat", "ours : AG2's own tracing", "a span : AG2's own tracing"),
+        Quote("hooks", "80 turns a chat", "ours : AG2's own tracing", "the same in chats of 80 turns"),
+        Quote("hooks", "80 turns a chat", "ours, content on : AG2's own tracing", "the same with content"),
+        Quote(
+            "peers",
+            "10 turns a chat",
+            "ours : OpenInference, both with content",
+            "a turn, with content : OpenInference",
+        ),
+        Quote(
+            "hooks",
+            "10 turns a chat",
+            "hooks, not sampled : the turn untraced",
+            "what a span that is not sampled adds : an untraced turn",
+        ),
+    ),
 }
 
 _BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.DOTALL)
@@ -105,11 +134,6 @@ _BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.DOT
 
 def page(folder: Path, date: str) -> str:
     """The page, from what the benchmarks have handed on into ``folder``."""
-    found: dict[str, dict[str, Any]] = {
-        name: json.loads((folder / f"{name}.json").read_text())
-        for name in SECTIONS
-        if (folder / f"{name}.json").exists()
-    }
     lines = [
         "# What was measured",
         "",
@@ -118,17 +142,36 @@ def page(folder: Path, date: str) -> str:
         "what we had asked for. Nothing is left out. Peers are installed in environments of their own, as they come.",
         "",
         f"{date}, {_machine()}, Python {platform.python_version()}. The load is that at the end of each benchmark.",
+        *_busy(folder),
     ]
-    for name, (title, how) in SECTIONS.items():
-        lines += ["", f"## {title}", ""]
-        if name not in found:
-            lines.append(f"{how} *Not measured: {(folder / f'{name}.not-run').read_text()}.*")
-            continue
-        versions = ", ".join(f"{of} {version}" for of, version in found[name]["versions"].items())
-        lines.append(f"{how} Load {found[name]['load']:.1f}. With {versions}.")
-        for part, figures in found[name]["parts"].items():
-            lines += ["", f"### {part[0].upper()}{part[1:]}", "", *_table(figures)]
+    for name in SECTIONS:
+        lines += _section(name, folder)
     return "\n".join(lines) + "\n"
+
+
+def _section(name: str, folder: Path) -> Iterator[str]:
+    title, how = SECTIONS[name]
+    yield from ("", f"## {title}", "")
+    handed_on = folder / f"{name}.json"
+    if not handed_on.exists():
+        yield f"{how} *Not measured: {(folder / f'{name}.not-run').read_text()}.*"
+        return
+    found: dict[str, Any] = json.loads(handed_on.read_text())
+    versions = ", ".join(f"{of} {version}" for of, version in found["versions"].items())
+    yield f"{how} Load {found['load']:.1f}. With {versions}."
+    for part, figures in found["parts"].items():
+        yield from ("", f"### {part[0].upper()}{part[1:]}", "", *_table(figures))
+
+
+def _busy(folder: Path) -> Iterator[str]:
+    """A warning, where other work took the machine."""
+    load = max((json.loads(path.read_text())["load"] for path in folder.glob("*.json")), default=0)
+    cores = os.cpu_count() or 1
+    if load > 2 * cores:
+        yield from ("", f"{_BUSY}, with a load of up to {load:.0f} on {cores} cores, so they are to be taken again.")
+
+
+_BUSY = "**Other work was running while these figures were taken**"
 
 
 def _machine() -> str:
@@ -157,6 +200,8 @@ def _row(text: str, values: Sequence[float]) -> str:
 
 
 def _short(value: float) -> str:
+    if abs(value) < 0.1:
+        return f"{value:.2g}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
@@ -175,8 +220,10 @@ def median_in(results: str, quote: Quote) -> str:
 
 def quotation(results: str, page_name: str) -> str:
     """What ``page_name`` says of the results, as a table."""
-    lines = ["| ours : theirs | median |", "|---|---|"]
+    lines = ["| ours : theirs (of times and memory less is better, of rates more) | median |", "|---|---|"]
     lines += [f"| {each.words} | {median_in(results, each)} |" for each in QUOTES[page_name]]
+    if _BUSY in results:
+        lines += ["", "*Other work was running while these figures were taken; they are to be taken again.*"]
     return "\n".join(lines) + "\n"
 
 

@@ -7,4 +7,4 @@ dist: $(READY) ## build the sdist, and the wheel from it, into dist/
 
 .PHONY: test-packaging
 test-packaging: dist ## test what users install, at its lowest and newest dependencies, on Python 3.11 to 3.13
-	DISTRIBUTIONS="$(abspath dist)" $(BIN)/python -m pytest -n 2 -o timeout=1200 tests/packaging $(PYTEST_ARGS)
+	DISTRIBUTIONS="$(abspath dist)" $(BIN)/python -m pytest -n 2 -o timeout=1200 -o faulthandler_timeout=0 tests/packaging $(PYTEST_ARGS)
