@@ -19,3 +19,9 @@ bench-adoption: $(READY) ## measure how long adopting a database of 5M events on
 .PHONY: bench-retention
 bench-retention: $(READY) ## measure what it costs to let old runs go: deleting beside dropping partitions
 	@$(BIN)/python -m benchmarks.bench_retention $(ARGS)
+
+CI += test-burst
+
+.PHONY: test-burst
+test-burst: $(READY) ## lose no span of a burst of 100,000, also with the database away at first (minutes)
+	$(BIN)/python -m pytest -o faulthandler_timeout=0 tests/burst $(PYTEST_ARGS)

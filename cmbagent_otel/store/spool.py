@@ -21,7 +21,8 @@ from cmbagent_otel.spans.record import Heartbeat, Record, SpanEvent, SpanLink, S
 
 _SUFFIX = ".spool"
 _LOST = "lost"
-_BATCH = 512
+# What waited is often older than what has been written since, and makes later siblings move: seldom is better.
+_BATCH, _BATCH_BYTES = 4_096, 8_000_000
 
 
 class RecordWriter(Protocol):
@@ -180,15 +181,17 @@ def _modified(path: Path) -> float:
 def _replay(path: Path, writer: RecordWriter) -> int:
     replayed = 0
     batch: list[Record] = []
+    size = 0
     with path.open("rb") as lines:
         for line in lines:
             record = decode(line)
             if record is not None:
                 batch.append(record)
-            if len(batch) == _BATCH:
+                size += len(line)
+            if len(batch) == _BATCH or size >= _BATCH_BYTES:
                 writer.write(batch)
                 replayed += len(batch)
-                batch = []
+                batch, size = [], 0
     if batch:
         writer.write(batch)
     return replayed + len(batch)
