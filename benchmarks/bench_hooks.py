@@ -2,8 +2,14 @@
 
 Chats of two agents whose model is a stub in this process. The arms take turns in one process; a round is timed with
 ``thread_time``, so that the writer's thread does not count. "Bare" is ``start_as_current_span`` around the same calls
-with the attributes that the hooks set, under a batch processor with an exporter that does nothing. AG2's own tracing
-has that processor, too. Per span is what an arm adds to the untraced chat, divided by its spans.
+with the attributes that the hooks set, under a batch processor with an exporter that does nothing; it has no events,
+ours have one for each message. AG2's own tracing has that processor, too, plays the same chats, and makes as many
+spans: a chat, a turn, a model call; it records content always. Per span is what an arm adds to the untraced chat,
+divided by its spans.
+
+Before a round is timed the arm plays for a while: Python learns a class anew when a method of it has been replaced,
+which a program does once and the arms here do each round. After it its spans are flushed, so that no thread of it works
+beside the next arm.
 """
 
 from __future__ import annotations
@@ -41,6 +47,7 @@ TEXT = "The spectral index of the sky is close to minus two. " * 10
 
 
 _NUMBERS = count()
+_WARM_UP_TURNS = 100
 
 
 class Nothing(SpanExporter):
@@ -52,7 +59,7 @@ class Nothing(SpanExporter):
 
 
 class Counter(SpanProcessor):
-    """Counts spans, outside of the timed rounds."""
+    """Keeps spans, outside of the timed rounds."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -104,10 +111,16 @@ def agents() -> tuple[ConversableAgent, ConversableAgent]:
 class Arm:
     """A way to run the chats."""
 
-    def __init__(self, name: str, around: Callable[[], Any], spans_per_chat: int = 0, *, own: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        around: Callable[[], Any],
+        spans_per_chat: int = 0,
+        provider: TracerProvider | None = None,
+    ) -> None:
         self.name = name
         self.around = around
-        self.own = own
+        self.provider = provider
         self.spans_per_chat = spans_per_chat
         self.seconds: list[float] = []
         self.pair = agents()
@@ -116,12 +129,15 @@ class Arm:
         """Time ``chats`` chats of ``turns`` turns."""
         one, two = self.pair
         with self.around():
-            one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
+            for _ in range(max(1, _WARM_UP_TURNS // turns)):
+                one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
             gc.collect()
             begun = time.thread_time()
             for _ in range(chats):
                 one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
             self.seconds.append((time.thread_time() - begun) / chats)
+        if self.provider is not None:
+            self.provider.force_flush()  # no work of this arm's other threads goes on beside the next
 
 
 @contextmanager
@@ -157,12 +173,12 @@ def batched() -> TracerProvider:
     return provider
 
 
-def recorded_spans(turns: int) -> list[ReadableSpan]:
-    """The spans of one chat under our hooks."""
+def recorded_spans(turns: int, *, own: bool = False) -> list[ReadableSpan]:
+    """The spans of one chat under our hooks, or under AG2's own tracing."""
     counter, provider = Counter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(counter)
-    one, two = agents()
-    with hooks(provider):
+    one, two = pair = agents()
+    with own_tracing(pair, provider) if own else hooks(provider):
         one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
     return counter.spans
 
@@ -210,17 +226,17 @@ def measure(turns: int, rounds: int, chats: int, folder: Path) -> dict[str, tupl
 
     nothing = Arm("nothing", ExitStack)
     spans = recorded_spans(turns)
-    ours = Arm("ours", lambda: hooks(dag), len(spans))
-    with_content = Arm("ours, content on", lambda: hooks(dag, recorded=True), len(spans))
+    ours = Arm("ours", lambda: hooks(dag), len(spans), dag)
+    with_content = Arm("ours, content on", lambda: hooks(dag, recorded=True), len(spans), dag)
     not_sampled = Arm("not sampled", lambda: hooks(unsampled))
     suppressed = Arm("suppressed", lambda: hooks(dag, suppressed=True))
-    own = Arm("AG2's own tracing", lambda: own_tracing(own.pair, own_provider), own=True)
-    counter = Counter()
-    own_provider.add_span_processor(counter)
-    own.round(turns, 1)
-    own.spans_per_chat = len(counter.spans) // 2
-    own.seconds.clear()
-    bare = Arm("bare", lambda: bare_spans(bare_provider, spans), len(spans))
+    own = Arm(
+        "AG2's own tracing",
+        lambda: own_tracing(own.pair, own_provider),
+        len(recorded_spans(turns, own=True)),
+        own_provider,
+    )
+    bare = Arm("bare", lambda: bare_spans(bare_provider, spans), len(spans), bare_provider)
     arms = [nothing, bare, ours, with_content, not_sampled, suppressed, own]
 
     for number in range(rounds + 1):

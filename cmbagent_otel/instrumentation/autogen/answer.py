@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cmbagent_otel import semconv
@@ -30,18 +30,25 @@ def finish_reasons(answer: Any) -> list[str]:
     return [str(reason) for reason in reasons if reason]
 
 
+_DETAILS = (
+    ("prompt_tokens_details", "cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+    ("input_tokens_details", "cached_tokens", semconv.USAGE_CACHE_READ_INPUT_TOKENS),
+    ("completion_tokens_details", "reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
+    ("output_tokens_details", "reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
+)
+"""Details of the usage, what to read of them, and what it is; of two with one meaning, one is the responses API's."""
+
+
 def billed_details(answer: Any) -> dict[str, Any]:
     """What of the tokens came from the vendor's cache, and what was reasoning, as attributes."""
     usage = _get(answer, "usage")
-    found = {
-        semconv.USAGE_CACHE_READ_INPUT_TOKENS: _count(
-            usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"
-        ),
-        semconv.USAGE_REASONING_OUTPUT_TOKENS: _count(
-            usage, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"
-        ),
-    }
-    return {key: tokens for key, tokens in found.items() if tokens}
+    found = {}
+    for group, name, key in _DETAILS:
+        details = _get(usage, group)
+        tokens = None if details is None else _get(details, name)
+        if tokens and isinstance(tokens, int):
+            found[key] = tokens
+    return found
 
 
 def messages(answer: Any) -> list[Any]:
@@ -68,13 +75,5 @@ def _plain(value: Any) -> Any:
     return dump() if dump is not None else value
 
 
-def _count(usage: Any, groups: Iterable[str], name: str) -> int:
-    for group in groups:
-        tokens = _get(_get(usage, group), name)
-        if isinstance(tokens, int):
-            return tokens
-    return 0
-
-
 def _get(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)

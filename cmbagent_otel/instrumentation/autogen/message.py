@@ -29,6 +29,8 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     AG2 also sends copies: a manager to each agent of its group, and a resumed history. Those are silent and
     ask for no reply.
     """
+    if scopes.is_quiet():
+        return
     silent = kwargs["silent"] if "silent" in kwargs else len(args) > 3 and args[3]
     request_reply = kwargs["request_reply"] if "request_reply" in kwargs else args[2] if len(args) > 2 else None
     if silent and request_reply is False:
@@ -38,7 +40,7 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if chat is not None and chat.speaker is sender:
         chat.speaker = None  # its turn has recorded the message
         return
-    if scope is None or scope.kind == NodeKind.SPEAKER_SELECTION or scopes.is_quiet():
+    if scope is None or scope.kind == NodeKind.SPEAKER_SELECTION:
         return
     message = args[0] if args else kwargs.get("message")
     recipient = args[1] if len(args) > 1 else kwargs.get("recipient")
@@ -61,7 +63,7 @@ def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
 
 
 def _role(message: Any, default: str) -> str:
-    role = message.get("role") if isinstance(message, Mapping) else None
+    role = None if isinstance(message, str) or not isinstance(message, Mapping) else message.get("role")
     return str(role) if role else default
 
 

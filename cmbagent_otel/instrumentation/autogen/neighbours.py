@@ -29,5 +29,8 @@ def has_recorded(context: Context, span_types: frozenset[str]) -> bool:
     if _MODULE not in sys.modules:
         return False
     span = trace.get_current_span(context)
+    scope = scopes.scope_of(context)
+    if scope is not None and scope.span is span:
+        return False  # it is one of ours
     attributes = getattr(span, "attributes", None)
     return attributes is not None and attributes.get(AG2_SPAN_TYPE) in span_types and scopes.is_our_destination(span)
