@@ -61,7 +61,7 @@ def reset() -> None:
     """Shut the gate and forget what waits."""
     global _gate  # noqa: PLW0603 - a process has one
     _gate = _Gate()
-    _prepare.cache_clear()
+    _whole.cache_clear()
 
 
 def is_recorded() -> bool:
@@ -147,20 +147,24 @@ def prepare(text: str, bound: int | None = None) -> str:
 
     In the place of data URLs, which hold images and the like, stand their type and size.
     """
-    return _prepare(text, _gate.limit if bound is None else bound)
+    if bound is None:
+        bound = _gate.limit
+    if len(text) <= bound:
+        return _whole(text)
+    text = _without_data(text)
+    over = len(text) - bound
+    if over <= 0:
+        return _whole(text)
+    return clean(f"{mask(text[: bound + _LOOK_BEYOND])[:bound]}… [{over} characters more]")
 
 
 @lru_cache(maxsize=64)  # what a model says is said again by its turn, as a message, and to the next who answers
-def _prepare(text: str, bound: int) -> str:
-    if "data:" in text:
-        text = _DATA_URL.sub(_type_and_size, text)
-    over = len(text) - bound
-    if over > 0:
-        text = mask(text[: bound + _LOOK_BEYOND])[:bound]
-        text = f"{text}… [{over} characters more]"
-    else:
-        text = mask(text)
-    return clean(text)
+def _whole(text: str) -> str:
+    return clean(mask(_without_data(text)))
+
+
+def _without_data(text: str) -> str:
+    return _DATA_URL.sub(_type_and_size, text) if "data:" in text else text
 
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?P<how>(?:;[^\s,;\"']*)*),(?P<data>[^\s\"'<>()\\]*)")
@@ -180,28 +184,38 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-# Each pattern is tried only where one of its marks stands in the text: looking for those costs next to nothing.
-_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("sk-", "pk-", "rk-"), re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}")),
-    (("sk_", "pk_", "rk_"), re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}")),
-    (("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    (("AIza",), re.compile(r"\bAIza[0-9A-Za-z_-]{30,}")),
-    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}")),
-    (("github_pat_",), re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}")),
-    (("glpat-",), re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}")),
-    (("hf_",), re.compile(r"\bhf_[A-Za-z0-9]{20,}")),
-    (("gsk_",), re.compile(r"\bgsk_[A-Za-z0-9]{20,}")),
-    (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
-    (("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
-    (("earer ", "EARER "), re.compile(r"(?<=earer )[A-Za-z0-9._~+/=-]{8,}|(?<=EARER )[A-Za-z0-9._~+/=-]{8,}")),
-    (("asic ",), re.compile(r"(?<=[Bb]asic )[A-Za-z0-9+/]{12,}={0,2}")),
-    (("://",), re.compile(r"(?<=://)[^\s/:@\"']{0,256}:[^\s/@\"']{1,256}(?=@)")),
-    (
-        ("PRIVATE KEY",),
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+# Each pattern is tried only where one of its marks stands in the text, and the marks of a group are looked for only
+# where the group's own sign does: most texts have few of the signs.
+_SECRETS: dict[str, tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = {
+    "-": (
+        (("sk-", "pk-", "rk-"), re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}")),
+        (("glpat-",), re.compile(r"\bglpat-[A-Za-z0-9_-]{16,}")),
+        (("xox",), re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
+        (
+            ("PRIVATE KEY",),
+            re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        ),
     ),
+    "_": (
+        (("sk_", "pk_", "rk_"), re.compile(r"\b(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}")),
+        (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}")),
+        (("github_pat_",), re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,}")),
+        (("hf_",), re.compile(r"\bhf_[A-Za-z0-9]{20,}")),
+        (("gsk_",), re.compile(r"\bgsk_[A-Za-z0-9]{20,}")),
+    ),
+    ":": ((("://",), re.compile(r"(?<=://)[^\s/:@\"']{0,256}:[^\s/@\"']{1,256}(?=@)")),),
+    "A": (
+        (("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+        (("AIza",), re.compile(r"\bAIza[0-9A-Za-z_-]{30,}")),
+        (("EARER ",), re.compile(r"(?<=EARER )[A-Za-z0-9._~+/=-]{8,}")),
+    ),
+    "earer ": ((("earer ",), re.compile(r"(?<=earer )[A-Za-z0-9._~+/=-]{8,}")),),
+    "asic ": ((("asic ",), re.compile(r"(?<=[Bb]asic )[A-Za-z0-9+/]{12,}={0,2}")),),
+    "eyJ": ((("eyJ",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),),
+}
+_MARKED = tuple(
+    (sign, tuple((mark, pattern) for marks, pattern in group for mark in marks)) for sign, group in _SECRETS.items()
 )
-_MARKED = tuple((mark, pattern) for marks, pattern in _SECRETS for mark in marks)
 _ASSIGNED = re.compile(
     r"(?:=>|[:=])(?P<space>\s*)\\?(?P<quote>[\"']?)(?P<value>[^\s\"'\\,;}{\[\]()&<>]{8,}|(?<=[\"'])[^\"'\\\n]{8,})"
 )
@@ -215,9 +229,11 @@ _NO_SECRET = re.compile(r"\d{1,9}(?:\.\d*)?|[Bb](?:earer|asic)")
 
 def mask(text: str) -> str:
     """``text`` with API keys, tokens, passwords and private keys masked."""
-    for mark, pattern in _MARKED:
-        if mark in text:
-            text = pattern.sub(_MASK, text)
+    for sign, group in _MARKED:
+        if sign in text:
+            for mark, pattern in group:
+                if mark in text:
+                    text = pattern.sub(_MASK, text)
     if "=" in text or ":" in text:
         text = _ASSIGNED.sub(_mask_assigned, text)
     return text

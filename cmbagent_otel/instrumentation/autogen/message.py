@@ -63,7 +63,7 @@ def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
 
 
 def _role(message: Any, default: str) -> str:
-    role = None if isinstance(message, str) or not isinstance(message, Mapping) else message.get("role")
+    role = message.get("role") if isinstance(message, dict) else None
     return str(role) if role else default
 
 
@@ -71,7 +71,7 @@ def plain_text(message: Any) -> str:
     """The words of a message; tool calls and results as JSON."""
     if isinstance(message, str):
         return message
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return str(message)
     said = message.get("content")
     if isinstance(said, str) and said:
@@ -84,7 +84,7 @@ def new_part(messages: Sequence[Any], *, own_name: str, seen: Any) -> Sequence[A
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if message is seen or (
-            isinstance(message, Mapping)
+            isinstance(message, dict)
             and message.get("role") == "assistant"
             and message.get("name") in (None, own_name)
         ):
@@ -105,7 +105,7 @@ def as_messages(messages: Iterable[Any], *, role: str = "user", finish_reason: s
             "role": _role(message, role),
             "parts": [room.fit(part) for part in _parts(message)],
         }
-        name = message.get("name") if isinstance(message, Mapping) else None
+        name = message.get("name") if isinstance(message, dict) else None
         if name:
             one["name"] = str(name)
         if finish_reason is not None:
@@ -124,8 +124,11 @@ class _Room:
 
     def fit(self, part: Mapping[str, Any]) -> dict[str, str]:
         self.left -= _OVERHEAD
-        fitting = _part_texts(part)
-        for key, text in fitting.items():
+        fitting: dict[str, str] = {}
+        for key, value in part.items():
+            if value is None:
+                continue
+            text = as_text(value)
             if key in _TEXTS:
                 fitting[key] = content.prepare(text, max(self.left, 0))
                 self.left -= len(fitting[key])
@@ -135,7 +138,7 @@ class _Room:
 
 
 def _parts(message: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         yield {"type": "text", "content": str(message)}
         return
     said = message.get("content")
@@ -169,7 +172,7 @@ def _item(item: Any) -> dict[str, Any]:
         return {"type": "text", "content": item["text"]}
     kind = str(item.get("type", "generic"))
     url = item.get("image_url")
-    url = url.get("url") if isinstance(url, Mapping) else url
+    url = url.get("url") if isinstance(url, dict) else url
     return {"type": kind} if url is None else _image(url)
 
 

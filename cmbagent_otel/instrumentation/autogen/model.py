@@ -236,20 +236,19 @@ def _server(wrapper: Any, attributes: dict[str, Any]) -> None:
 def _capture_input(node: Node, chat: Chat | None, agent: Any, messages: Any) -> None:
     """The system prompt where it changed, and the part of the history that this agent's model has not seen."""
     name = name_of(agent) if agent is not None else ""
-    instructions = [message for message in messages if _role(message) == "system"][:1]
-    history = [message for message in messages if _role(message) != "system"]
     seen = chat.seen if chat is not None else {}
-    if instructions:
-        words = messages_of.plain_text(instructions[0])
+    if messages and _role(messages[0]) == "system":
+        words = messages_of.plain_text(messages[0])
         if seen.get(f"{name} system") != words:
             seen[f"{name} system"] = words
             parts = [{"type": "text", "content": content.prepare(words)}]
             content.keep(node.span, semconv.SYSTEM_INSTRUCTIONS, messages_of.to_json(parts))
-    new = messages_of.new_part(history, own_name=name, seen=seen.get(name))
-    if history:
-        seen[name] = history[-1]
-    content.keep(node.span, semconv.INPUT_MESSAGES, messages_of.as_messages(new))
+    new = messages_of.new_part(messages, own_name=name, seen=seen.get(name))
+    if messages:
+        seen[name] = messages[-1]
+    said = messages_of.as_messages(message for message in new if _role(message) != "system")
+    content.keep(node.span, semconv.INPUT_MESSAGES, said)
 
 
 def _role(message: Any) -> Any:
-    return message.get("role") if isinstance(message, Mapping) else None
+    return message.get("role") if isinstance(message, dict) else None
