@@ -69,6 +69,14 @@ class Counter(SpanProcessor):
         self.spans.append(span)
 
 
+class Message(SimpleNamespace):
+    """A message as models of OpenAI's library are: it can be had as a dictionary."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """Its fields."""
+        return dict(vars(self))
+
+
 class Stub:
     """A model client that answers at once."""
 
@@ -77,7 +85,7 @@ class Stub:
 
     def create(self, params: dict[str, Any]) -> Any:
         """An answer that was not given before, so that nothing kept of the last one helps."""
-        message = SimpleNamespace(content=f"{next(_NUMBERS)} {TEXT}", function_call=None, tool_calls=None)
+        message = Message(role="assistant", content=f"{next(_NUMBERS)} {TEXT}", function_call=None, tool_calls=None)
         choice = SimpleNamespace(message=message, finish_reason="stop", index=0)
         usage = SimpleNamespace(prompt_tokens=20, completion_tokens=10, total_tokens=30)
         return SimpleNamespace(id="stub", model=self._model, choices=[choice], usage=usage, cost=0.0)

@@ -113,7 +113,9 @@ def capture_event(span: Span, name: str, attributes: Mapping[str, Any], key: str
 
 def _hold(span: Span, characters: int) -> _Held:
     span_id = span.get_span_context().span_id
-    held = _gate.held.setdefault(span_id, _Held())
+    held = _gate.held.get(span_id)
+    if held is None:
+        held = _gate.held[span_id] = _Held()
     held.characters += characters
     _gate.characters += characters
     while _gate.characters > _HELD_CHARACTERS and len(_gate.held) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from cmbagent_otel import semconv
@@ -72,7 +73,10 @@ def _item(item: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
-    return dump() if dump is not None else value
+    if dump is not None:
+        return dump()
+    # What clients of the program's own answer with, if they follow AG2's documentation.
+    return vars(value) if isinstance(value, SimpleNamespace) else value
 
 
 def _get(value: Any, name: str) -> Any:

@@ -84,9 +84,7 @@ def new_part(messages: Sequence[Any], *, own_name: str, seen: Any) -> Sequence[A
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if message is seen or (
-            isinstance(message, dict)
-            and message.get("role") == "assistant"
-            and message.get("name") in (None, own_name)
+            isinstance(message, dict) and message.get("role") == "assistant" and message.get("name") in (None, own_name)
         ):
             return messages[index + 1 :]
     return messages
