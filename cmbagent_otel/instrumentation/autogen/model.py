@@ -124,7 +124,7 @@ def begin_model(
         attributes[semconv.AGENT_NAME] = name_of(agent)
     for name, key in _REQUEST:
         value = kwargs.get(name, entry.get(name))
-        if isinstance(value, int | float):
+        if value is not None and isinstance(value, int | float):
             attributes[key] = value
     choices = kwargs.get("n", entry.get("n"))
     if isinstance(choices, int) and choices != 1:

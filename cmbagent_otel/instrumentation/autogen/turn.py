@@ -40,7 +40,7 @@ class TurnCall(ChatCall):
             return
         turn = Turn(agent, name, node.span_context, node.context, node.scope)
         chat.last_turn = turn
-        if isinstance(result, Mapping):
+        if isinstance(result, dict):
             asked = [call.get("id") for call in result.get("tool_calls") or ()]
             if asked:
                 chat.asked([call_id for call_id in asked if call_id is not None], turn)
@@ -113,6 +113,6 @@ def _asked(agent: Any, messages: Sequence[Any] | None, sender: Any) -> Sequence[
 
 
 def _said(result: Any, name: str) -> Mapping[str, Any]:
-    if isinstance(result, Mapping):
+    if isinstance(result, dict):
         return {"role": "assistant", "name": name, **result}
     return {"role": "assistant", "name": name, "content": result}
