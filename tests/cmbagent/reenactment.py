@@ -82,6 +82,21 @@ class WorkflowExecutor:
         return self.context
 
 
+class WebSocketApprovalManager:
+    """Waits until somebody has decided; here, somebody has."""
+
+    def wait_for_approval(self, approval_id: str, timeout_seconds: int = 3600, poll_interval: float = 1.0) -> Any:
+        if approval_id == "never":
+            raise TimeoutError
+        return DECIDED
+
+    async def wait_for_approval_async(self, approval_id: str, timeout_seconds: int = 3600) -> Any:
+        return DECIDED
+
+
+DECIDED = SimpleNamespace(message="Redo step 1?", resolution="rejected", user_feedback="Deconvolve the beam")
+
+
 class CMBAgent:
     """What ``solve`` needs of it: agents that share context variables, and a chat between them."""
 
@@ -144,6 +159,8 @@ def imported() -> Iterator[None]:
         "cmbagent.cmbagent": {"CMBAgent": CMBAgent},
         "cmbagent.phases": {},
         "cmbagent.phases.execution_manager": {"PhaseExecutionManager": PhaseExecutionManager},
+        "cmbagent.database": {},
+        "cmbagent.database.websocket_approval_manager": {"WebSocketApprovalManager": WebSocketApprovalManager},
         "cmbagent.workflows": {"one_shot": one_shot},
         "cmbagent.workflows.composer": {"WorkflowExecutor": WorkflowExecutor},
     }

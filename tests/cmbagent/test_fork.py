@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +96,28 @@ def test_phase_that_raises_has_failed(recorder: Recorder, manager: Any) -> None:
     with pytest.raises(KeyError):
         execute()
     assert "phase hitl_control ! phase_failed" in Trace(recorder.ended).outline()
+
+
+def test_approval_of_the_fork_is_a_node(recorder: Recorder, manager: Any) -> None:
+    from cmbagent.database.websocket_approval_manager import WebSocketApprovalManager
+
+    approvals = WebSocketApprovalManager(lambda *_: None, manager.context.run_id)
+    with manager:
+        request = approvals.create_approval_request(
+            run_id=manager.context.run_id,
+            step_id="step_1",
+            checkpoint_type="before_step",
+            context_snapshot={},
+            message="Go on?",
+        )
+        threading.Timer(0.1, WebSocketApprovalManager.resolve, (request.id, "approved")).start()
+        assert asyncio.run(approvals.wait_for_approval_async(request.id)).resolution == "approved"
+        manager.complete()
+    assert Trace(recorder.ended).outline() == lines("""
+        invoke_workflow deep_research
+          phase hitl_control
+            await_human_input admin
+    """)
 
 
 def test_limit_of_redos_of_the_fork_is_two() -> None:

@@ -164,6 +164,34 @@ def test_step_that_a_person_sends_back_is_a_redo_by_feedback(recorder: Recorder,
     assert attribute(second, semconv.REDO_SOURCE) == id_of(first.context)
 
 
+@pytest.mark.parametrize(("gate", "said"), [(False, None), (True, "rejected: Deconvolve the beam")])
+def test_approval_that_a_phase_waits_for_is_a_node_of_its_step(recorder: Recorder, gate: bool, said: str) -> None:
+    content.configure(recorded=gate, on_spans=gate, limit=65536)
+    approvals = reenactment.WebSocketApprovalManager()
+
+    async def execute() -> None:
+        with PhaseExecutionManager(new_context(), new_phase("hitl_control")) as manager:
+            manager.start_step(1, "Compute")
+            assert await approvals.wait_for_approval_async("a") is reenactment.DECIDED
+            with pytest.raises(TimeoutError):
+                approvals.wait_for_approval("never")
+            manager.complete_step(1)
+            manager.complete()
+
+    asyncio.run(execute())
+    trace = Trace(recorder.ended)
+    assert trace.outline() == lines("""
+        invoke_workflow deep_research
+          phase hitl_control
+            step 1
+              await_human_input admin
+              await_human_input admin ! TimeoutError
+    """)
+    decided, waited = trace.of(NodeKind.APPROVAL)
+    assert attribute(decided, semconv.HUMAN_RESPONSE) == said
+    assert attribute(waited, semconv.HUMAN_RESPONSE) is None
+
+
 def test_redo_branch_and_the_chat_after_it_are_one_redo(recorder: Recorder) -> None:
     with PhaseExecutionManager(new_context(), new_phase("hitl_control")) as manager:
         manager.start_step(1, "Compute")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 from cmbagent_otel.instrumentation.calls import around, around_async
+from cmbagent_otel.instrumentation.cmbagent.approval import begin_approval
 from cmbagent_otel.instrumentation.cmbagent.manager import Managers, begin_executor
 from cmbagent_otel.instrumentation.cmbagent.solve import begin_solve
 from cmbagent_otel.instrumentation.cmbagent.workflow import NAMES, begin_workflow
@@ -20,6 +21,8 @@ from cmbagent_otel.instrumentation.points import Point
 _PACKAGE = "cmbagent"
 _MANAGER = "cmbagent.phases.execution_manager"
 _EXECUTOR = "cmbagent.workflows.composer"
+_WAITS = "cmbagent.database.approval_manager", "ApprovalManager.wait_for_approval"
+_WAITS_FOR_A_PAGE = "cmbagent.database.websocket_approval_manager", "WebSocketApprovalManager.wait_for_approval"
 
 
 class CMBAgentInstrumentor(HookInstrumentor):
@@ -39,6 +42,9 @@ class CMBAgentInstrumentor(HookInstrumentor):
         self._put_when_imported(
             [
                 Point(_EXECUTOR, "WorkflowExecutor.run", around_async(begin_executor, switch)),
+                Point(*_WAITS, around(begin_approval, switch)),
+                Point(*_WAITS_FOR_A_PAGE, around(begin_approval, switch)),
+                Point(_WAITS_FOR_A_PAGE[0], f"{_WAITS_FOR_A_PAGE[1]}_async", around_async(begin_approval, switch)),
                 *(
                     Point(_MANAGER, f"PhaseExecutionManager.{name}", around(begin, switch))
                     for name, begin in self._managers.hooks.items()
