@@ -36,6 +36,18 @@ CI += test-matrix-ci test-beside
 .PHONY: test-matrix-ci
 test-matrix-ci: $(MATRIX_CI:%=test-%)
 
+# AG2's own tests are in its repository alone: `make own-tests AG2=../ag2`, a checkout at the version that is tested with.
+.venv-own-tests/.ready: constraints/autogen-0.14.1.txt pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< --editable '.[test]' 'autogen[openai]' \
+	  dirty-equals ipython jsonschema mock nbconvert nbformat pytest-asyncio pytest-cov
+	@touch $@
+
+.PHONY: own-tests
+own-tests: .venv-own-tests/.ready ## run AG2's own offline tests without our hooks and with them, and compare (AG2=a checkout of AG2 0.14.1)
+	@test -d "$(AG2)/test" || { echo "say where a checkout of AG2 0.14.1 is: make own-tests AG2=../ag2" >&2; exit 1; }
+	$(<D)/bin/python benchmarks/ag2_own_tests.py "$(AG2)"
+
 # The newest releases, without pins: tells, and never fails.
 .PHONY: canary
 canary: ## run the scenarios on the newest releases, and only tell how they fared
