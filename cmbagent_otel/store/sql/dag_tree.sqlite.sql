@@ -1,6 +1,7 @@
 -- Every node of a run with its path from the root; also right while depth is not settled yet.
 -- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion. Told that few nodes wait in it
--- at a time, the planner looks their children up; else it first makes a filter out of the whole table.
+-- at a time, the planner looks their children up; else it first makes a filter out of the whole table. The plus keeps
+-- it from reading the whole run for each of them.
 CREATE VIEW dag_tree AS
 SELECT r.id AS run_id, n.id AS node_id, json_extract(t.value, '$[1]') AS root_node_id,
        json_extract(t.value, '$[2]') AS level, json_extract(t.value, '$[3]') AS path, n.parent_node_id, n.node_type,
@@ -14,7 +15,7 @@ SELECT r.id AS run_id, n.id AS node_id, json_extract(t.value, '$[1]') AS root_no
      WHERE n.run_id = r.id AND p.id IS NULL
     UNION ALL
     SELECT n.id, t.root_node_id, t.level + 1, t.path || '/' || n.id
-      FROM tree t CROSS JOIN dag_nodes n ON n.parent_node_id = t.id AND n.run_id = r.id
+      FROM tree t CROSS JOIN dag_nodes n ON n.parent_node_id = t.id AND +n.run_id = r.id
      WHERE likelihood(t.level >= 0, 0.00001)
   )
   SELECT json_group_array(json_array(id, root_node_id, level, path)) FROM tree

@@ -402,7 +402,8 @@ INSERT INTO cmbagent_otel_added VALUES ('table', 'messages', '');
 
 -- Every node of a run with its path from the root; also right while depth is not settled yet.
 -- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion. Told that few nodes wait in it
--- at a time, the planner looks their children up; else it first makes a filter out of the whole table.
+-- at a time, the planner looks their children up; else it first makes a filter out of the whole table. The plus keeps
+-- it from reading the whole run for each of them.
 CREATE VIEW dag_tree AS
 SELECT r.id AS run_id, n.id AS node_id, json_extract(t.value, '$[1]') AS root_node_id,
        json_extract(t.value, '$[2]') AS level, json_extract(t.value, '$[3]') AS path, n.parent_node_id, n.node_type,
@@ -416,7 +417,7 @@ SELECT r.id AS run_id, n.id AS node_id, json_extract(t.value, '$[1]') AS root_no
      WHERE n.run_id = r.id AND p.id IS NULL
     UNION ALL
     SELECT n.id, t.root_node_id, t.level + 1, t.path || '/' || n.id
-      FROM tree t CROSS JOIN dag_nodes n ON n.parent_node_id = t.id AND n.run_id = r.id
+      FROM tree t CROSS JOIN dag_nodes n ON n.parent_node_id = t.id AND +n.run_id = r.id
      WHERE likelihood(t.level >= 0, 0.00001)
   )
   SELECT json_group_array(json_array(id, root_node_id, level, path)) FROM tree
@@ -437,7 +438,7 @@ SELECT n.id, n.run_id, n.session_id, n.parent_node_id, n.node_type, n.agent, n.s
 INSERT INTO cmbagent_otel_added VALUES ('view', '', 'dag_steps');
 
 -- Events under the phase or step that they belong to, whatever deeper node they are of.
--- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion; likelihood as in dag_tree.
+-- json_each is SQLite's LATERAL: through it a condition on run_id reaches the recursion; likelihood and plus as in dag_tree.
 CREATE VIEW step_events AS
 SELECT e.id, r.id AS run_id, json_extract(o.value, '$[1]') AS node_id, e.node_id AS own_node_id, e.step_id,
        e.session_id, e.parent_event_id, e.event_type, e.event_subtype, e.agent_name, e.agent_role, e.timestamp,
@@ -448,7 +449,7 @@ SELECT e.id, r.id AS run_id, json_extract(o.value, '$[1]') AS node_id, e.node_id
   WITH RECURSIVE owner(node_id, step_node_id) AS (
     SELECT n.id, n.id FROM dag_nodes n WHERE n.run_id = r.id AND json_extract(n.meta, '$.kind') IN ('phase', 'step')
     UNION ALL
-    SELECT n.id, o.step_node_id FROM owner o CROSS JOIN dag_nodes n ON n.parent_node_id = o.node_id AND n.run_id = r.id
+    SELECT n.id, o.step_node_id FROM owner o CROSS JOIN dag_nodes n ON n.parent_node_id = o.node_id AND +n.run_id = r.id
      WHERE likelihood(o.step_node_id <> '', 0.00001) AND COALESCE(json_extract(n.meta, '$.kind'), '') NOT IN ('phase', 'step')
   )
   SELECT json_group_array(json_array(node_id, step_node_id)) FROM owner
