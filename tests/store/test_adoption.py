@@ -65,6 +65,27 @@ def test_each_direction_twice_changes_nothing_more(theirs: Engine) -> None:
     assert everything(theirs) == once
 
 
+def test_upgrade_lets_writers_pass_while_a_long_reader_keeps_it_waiting(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    cmbagent_database.make(engine, "flat")
+    with ThreadPoolExecutor(1) as pool:
+        with engine.connect() as reader:
+            reader.exec_driver_sql("SELECT count(*) FROM dag_nodes")
+            upgrade = pool.submit(migrate.upgrade, engine)
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dag_nodes'::regclass")
+            tries = 0
+            while tries < 2:  # once given up, it comes again
+                with engine.connect() as looking:
+                    tries += bool(looking.scalar(waiting))
+                with engine.begin() as writer:
+                    writer.exec_driver_sql("SET LOCAL statement_timeout = '20s'")
+                    writer.exec_driver_sql("UPDATE dag_nodes SET status = 'completed' WHERE id = 'n1'")
+            assert not upgrade.done()
+        upgrade.result()
+    assert migrate.check(engine) == []
+    engine.dispose()
+
+
 def test_two_upgrades_at_once_are_one(theirs: Engine) -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: migrate.upgrade(theirs), range(2)))
