@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]
 MAKEFILES = [ROOT / "Makefile", *sorted(ROOT.glob("mk/*.mk"))]
 RULES = "\n".join(makefile.read_text() for makefile in MAKEFILES)
-INTERNAL = {"browser-ready", "ci-targets", "test-matrix-ci"}
+INTERNAL = {"browser-ready", "ci-targets", "test-matrix-ci", "test-packaging-ci"}
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:

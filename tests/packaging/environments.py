@@ -35,7 +35,9 @@ def environment(folder: Path, python: str, requirements: Sequence[str], *options
     return folder / "bin" / "python"
 
 
-def uv(*words: str | Path) -> None:
-    """Run it; on failure its own words are the message."""
-    said = subprocess.run([UV, "--quiet", "--no-config", *words], capture_output=True, text=True, check=False)
+def uv(*words: str | Path, given: str | None = None) -> str:
+    """What it says; on failure its own words are the message."""
+    command = [UV, "--quiet", "--no-config", *words]
+    said = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
+    return said.stdout

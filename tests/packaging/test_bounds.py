@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.environments import environment, interpreter
+from tests.packaging.environments import environment, interpreter, uv
 
 ROOT = Path(__file__).parents[2]
+VERSIONS = ("3.11", "3.12", "3.13")
+RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = "auto,serve,sink,test"
 SMOKE = (
     "tests/test_public_names.py",
@@ -23,8 +25,18 @@ SMOKE = (
 """They need every dependency: databases, command line, pages, sink. The hooks have `make test-matrix`."""
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("framework", ["ag2", "autogen"])
+def test_the_extras_resolve_to_wheels(wheel: Path, framework: str, version: str, resolution: str) -> None:
+    extras = f"{framework},auto,serve,sink,threads"
+    options = ("--only-binary", ":all:", "--python-version", version, "--resolution", resolution)
+    pinned = uv("pip", "compile", *options, "-", given=f"cmbagent-otel[{extras}] @ {wheel.as_uri()}\n")
+    assert "opentelemetry-sdk==" in pinned
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_the_smoke_tests_pass(wheel: Path, tmp_path: Path, version: str, resolution: str) -> None:
     interpreter_path = interpreter(version)
     if interpreter_path is None:
