@@ -63,7 +63,6 @@ BENCHMARKS = (
     Benchmark("sink", "benchmarks.bench_sink"),
     Benchmark("read", "benchmarks.bench_read"),
     Benchmark("memory", "benchmarks.bench_memory"),
-    Benchmark("processor", "benchmarks.bench_processor"),
     Benchmark("viewer", "benchmarks.viewer", missing=_no_browser),
 )
 

@@ -100,14 +100,14 @@ def measure(turns: int, chats: int, rounds: int, folder: Path) -> dict[str, list
         DagSpanProcessor(load(database_url=f"sqlite:///{folder / f'{turns}.db'}", spool_dir=folder / "spool"))
     )
     theirs = batched()
-    arounds: dict[str, Callable[[], Any]] = {
-        "nothing": ExitStack,
-        "ours": lambda: hooks(dag),
-        "ours, content on": lambda: hooks(dag, recorded=True),
-        "OpenInference": lambda: openinference(theirs, content=True),
-        "OpenInference, content hidden": lambda: openinference(theirs, content=False),
+    ways: dict[str, tuple[Callable[[], Any], TracerProvider | None]] = {
+        "nothing": (ExitStack, None),
+        "ours": (lambda: hooks(dag), dag),
+        "ours, content on": (lambda: hooks(dag, recorded=True), dag),
+        "OpenInference": (lambda: openinference(theirs, content=True), theirs),
+        "OpenInference, content hidden": (lambda: openinference(theirs, content=False), theirs),
     }
-    arms = {name: Arm(name, around) for name, around in arounds.items()}
+    arms = {name: Arm(name, around, provider=provider) for name, (around, provider) in ways.items()}
     for arm in arms.values():
         arm.pair = agents()
     counted = _spans(arms["OpenInference"], turns)

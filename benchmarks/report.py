@@ -59,11 +59,6 @@ SECTIONS = {
         "The same program with OpenTelemetry's SDK alone, which stores nothing, and with us, in processes of their "
         "own; resident memory at its peak. Most of the difference is SQLAlchemy and the list of prices.",
     ),
-    "processor": Section(
-        "The in-process door",
-        "What the processor adds on the thread that makes a span, in its CPU; and the memory of a program with AG2 and "
-        "all libraries loaded: at rest, and while it makes a million spans as fast as Python can.",
-    ),
     "viewer": Section(
         "The viewer, in Chromium",
         "From the click to the cards, and from a commit to the screen. There was nothing at hand to compare it with.",
