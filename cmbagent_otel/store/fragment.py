@@ -175,8 +175,7 @@ _COLUMNS = (
 )
 _WITH_ANCESTORS = f"""
 , up(id) AS (
-  SELECT id FROM ids UNION SELECT n.parent_node_id FROM up JOIN dag_nodes n ON n.id = up.id
-   WHERE n.parent_node_id IS NOT NULL)
+  SELECT id FROM ids UNION SELECT n.parent_node_id FROM up JOIN dag_nodes n ON n.id = up.id)
 SELECT {_COLUMNS} FROM up JOIN dag_nodes n ON n.id = up.id LEFT JOIN execution_events e ON e.id = n.id"""
 _META = "SELECT {meta} AS meta FROM ids JOIN dag_nodes n ON n.id = ids.id"
 _CHILDREN = f"""
