@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     )
     spool_limit_mb: int = Field(1024, ge=1, description="Bound of the spool on disk, in MB.")
     queue_limit: int = Field(
-        65536, ge=512, description="Bound of the records held in memory; past it they are spooled to disk."
+        16384, ge=512, description="Bound of the records held in memory; past it they are spooled to disk."
     )
     exit_timeout: float = Field(5.0, ge=0, description="Seconds that the exit of a program may wait for the database.")
     heartbeat_interval: float = Field(30.0, gt=0, description="Seconds between two heartbeats of a running run.")
