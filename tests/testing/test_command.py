@@ -38,7 +38,10 @@ def test_a_command_is_run_against_the_server_and_its_exit_code_is_kept(script: P
 
 
 def test_without_a_command_it_says_what_to_set_and_serves_until_interrupted(script: Path) -> None:
-    with subprocess.Popen([*COMMAND, script], stdout=subprocess.PIPE, text=True) as server:
+    # What a shell starts in the background ignores interrupts, and so do its children.
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *COMMAND, script], stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         exported = server.stdout.readline().strip()
         asked = subprocess.run(
