@@ -10,6 +10,8 @@ matrix_frameworks = 'ag2[openai]'
 .venv-beside/.ready: matrix_frameworks = 'autogen[openai]' ag2 opentelemetry-util-genai \
   opentelemetry-instrumentation-genai-openai openinference-instrumentation-openai \
   ipykernel jupyter-client jupyter-kernel-gateway websocket-client
+# Its forerunner needs another opentelemetry-util-genai than the OpenAI instrumentor of today.
+.venv-forerunner/.ready: matrix_frameworks = 'autogen[openai]' opentelemetry-instrumentation-openai-v2
 
 CLASSIC_TESTS := tests/scenarios tests/instrumentation
 AG2_TESTS := tests/ag2
@@ -28,8 +30,10 @@ $(MATRIX:%=test-%): test-%: .venv-%/.ready
 test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.14, CMBAgent's fork, and 1.x
 
 .PHONY: test-beside
-test-beside: .venv-beside/.ready ## run the tests of AG2 classic beside AG2 1.x, other tracers and Jupyter
-	$(<D)/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/beside tests/scenarios/test_notebooks.py $(PYTEST_ARGS)
+test-beside: .venv-beside/.ready .venv-forerunner/.ready ## run the tests of AG2 classic beside AG2 1.x, other tracers and Jupyter
+	.venv-beside/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default \
+	  tests/beside tests/scenarios/test_notebooks.py -k 'not openai_v2' $(PYTEST_ARGS)
+	.venv-forerunner/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/beside -k openai_v2 $(PYTEST_ARGS)
 
 CI += test-matrix-ci test-beside
 
