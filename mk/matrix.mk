@@ -33,7 +33,8 @@ test-matrix: $(MATRIX:%=test-%) ## run the scenarios on every AG2: 0.9.10 to 0.1
 test-beside: .venv-beside/.ready .venv-forerunner/.ready ## run the tests of AG2 classic beside AG2 1.x, other tracers and Jupyter
 	.venv-beside/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default \
 	  tests/beside tests/scenarios/test_notebooks.py -k 'not openai_v2' $(PYTEST_ARGS)
-	.venv-forerunner/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/beside -k openai_v2 $(PYTEST_ARGS)
+	.venv-forerunner/bin/python -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/beside/test_other_tracers.py \
+	  -k openai_v2 $(PYTEST_ARGS)
 
 CI += test-matrix-ci test-beside
 
