@@ -21,8 +21,8 @@ from tests.query.stored import Recorder, node_of
 from tests.store import cmbagent_database
 from tests.store.cmbagent_pages import Pages
 
-PLOT = {"path": "/work/plot.png", "type": "plot", "size": 4, "sha256": hashlib.sha256(b"plot").hexdigest()}
-TABLE = {"path": "/work/table.csv", "type": "data", "size": 2, "sha256": hashlib.sha256(b"12").hexdigest()}
+PLOT = {"path": "/results/plot.png", "type": "plot", "size": 4, "sha256": hashlib.sha256(b"plot").hexdigest()}
+TABLE = {"path": "/results/table.csv", "type": "data", "size": 2, "sha256": hashlib.sha256(b"12").hexdigest()}
 
 
 class Story(Recorder):
@@ -159,8 +159,8 @@ def test_costs_are_those_of_the_calls(pages: Pages) -> None:
 
 def test_files_are_those_of_the_code_that_made_them(pages: Pages) -> None:
     assert pages.files() == [
-        ("/work/plot.png", "plot", 4, PLOT["sha256"], "executor", 1),
-        ("/work/table.csv", "data", 2, TABLE["sha256"], "executor", 1),
+        ("/results/plot.png", "plot", 4, PLOT["sha256"], "executor", 1),
+        ("/results/table.csv", "data", 2, TABLE["sha256"], "executor", 1),
     ]
 
 
