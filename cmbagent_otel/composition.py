@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from cmbagent_otel import content, resumption, scope, semconv, settings, tracing
+from cmbagent_otel import content, destination, resumption, scope, semconv, settings, tracing
 from cmbagent_otel.announcer import StartAnnouncer
 from cmbagent_otel.delivery import check_destination
 from cmbagent_otel.errors import CmbagentOtelError, SettingsError
@@ -87,9 +87,9 @@ def configure(
     _join(config)
     if workflow is not None:
         scope.set_ambient(_remote(config), implicit=_implicit_workflow(workflow, started_at or time.time_ns()))
-    scope.before_first_span(_resolve)
+    destination.before_first_span(_resolve)
     if not lazy:
-        scope.tracer()
+        destination.tracer()
     _install_hooks()
     return True
 
@@ -108,7 +108,7 @@ def post_instrument() -> None:
                 _state.processors = [_processor(DAG_EXPORTER, config)]
             _attach(trace.get_tracer_provider())
         _join(config)
-        scope.before_first_span(settings.clean_python_path)
+        destination.before_first_span(settings.clean_python_path)
     except Exception:
         _logger.exception("cmbagent-otel: could not be set up; the program runs on untraced")
 

@@ -21,17 +21,14 @@ from opentelemetry.trace import (
     Span,
     SpanContext,
     SpanKind,
-    Tracer,
-    TracerProvider,
 )
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from cmbagent_otel import content, semconv
+from cmbagent_otel import content, destination, semconv
 from cmbagent_otel.failure import mark_failed
 from cmbagent_otel.lineage import Place, Siblings
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.record import default_run_id, node_id
-from cmbagent_otel.version import __version__
 
 _SCOPE_KEY = context_api.create_key("cmbagent-otel-scope")
 # What the public functions call; every hook does, so the two frames between are worth leaving out.
@@ -154,69 +151,16 @@ class Node:
 
 
 class _Process:
-    """What the whole process shares: the tracer, and the parent of what has none."""
+    """What the whole process shares: the parent of what has none."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.tracer: Tracer | None = None
-        self.all_or_nothing = False
-        """Under a span that is not sampled, none is."""
-        self.resolver: Callable[[], None] | None = None
         self.ambient: Context | None = None
         self.implicit: Callable[[], Context | None] | None = None
         self.open_workflows: dict[int, Context] = {}
 
 
 _process = _Process()
-
-
-def before_first_span(resolver: Callable[[], None] | None) -> None:
-    """Call ``resolver`` once, before the first span of ours: the provider is found only then."""
-    with _process.lock:
-        _process.resolver = resolver
-        _process.tracer = None
-
-
-def use_provider(provider: TracerProvider) -> None:
-    """Take the tracer of our spans from ``provider``, not from the global one."""
-    with _process.lock:
-        _process.resolver = None
-        _take(provider.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL))
-
-
-def _goes_elsewhere(span: object) -> bool:
-    """Whether it is known of the span that it goes to another provider: as a parent it would never come."""
-    processor = getattr(span, "_span_processor", None)
-    ours = getattr(_process.tracer, "span_processor", None)
-    return processor is not None and ours is not None and processor is not ours
-
-
-def is_our_destination(other: object) -> bool:
-    """Whether spans of the tracer or span ``other`` go where ours go."""
-    ours = getattr(tracer(), "span_processor", None)
-    return ours is not None and ours in (
-        getattr(other, "span_processor", None),
-        getattr(other, "_span_processor", None),
-    )
-
-
-def tracer() -> Tracer:
-    """The tracer of our spans."""
-    found = _process.tracer
-    if found is None:
-        with _process.lock:
-            resolver, _process.resolver = _process.resolver, None
-            if resolver is not None:
-                resolver()
-            found = trace.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
-            _take(found)
-    return found
-
-
-def _take(found: Tracer) -> None:
-    _process.tracer = found
-    under_unsampled = getattr(getattr(found, "sampler", None), "_local_parent_not_sampled", None)
-    _process.all_or_nothing = under_unsampled is not None and (under_unsampled.get_description() == "AlwaysOffSampler")
 
 
 def set_ambient(context: Context | None, *, implicit: Callable[[], Context | None] | None = None) -> None:
@@ -230,6 +174,7 @@ def reset() -> None:
     """Forget everything, as in a new process; for tests."""
     global _process  # noqa: PLW0603 - a process has one
     _process = _Process()
+    destination.reset()
     content.reset()
 
 
@@ -277,10 +222,10 @@ def enclosing(*, for_workflow: bool = False) -> tuple[Context, Scope | None]:
     scope = current.get(_SCOPE_KEY)
     span = current.get(_SPAN_KEY)
     if isinstance(scope, Scope):
-        if span is not scope.span and scope.span is not None and _goes_elsewhere(span):
+        if span is not scope.span and scope.span is not None and destination.goes_elsewhere(span):
             return trace.set_span_in_context(scope.span, current), scope
         return current, scope
-    if span is not None and _goes_elsewhere(span):
+    if span is not None and destination.goes_elsewhere(span):
         current = trace.set_span_in_context(trace.INVALID_SPAN, current)
     fallback = _process.ambient if for_workflow else _fallback()
     if fallback is None:
@@ -341,7 +286,7 @@ def start(
     if run_id is not None:
         stated[semconv.RUN_ID] = run_id
     stated.update(attributes)
-    span = tracer().start_span(name, context, kind, stated, links, start_time)
+    span = destination.tracer().start_span(name, context, kind, stated, links, start_time)
     if run_id is None:
         span_context = span.get_span_context()
         run_id = default_run_id(f"{span_context.trace_id:032x}") if span_context.is_valid else ""
@@ -358,7 +303,7 @@ def start(
     if scope is not None and node_kind not in (NodeKind.WORKFLOW, NodeKind.PHASE):
         own.place = scope.place
     own.span = span
-    own.recorded = span.is_recording() or not _process.all_or_nothing
+    own.recorded = span.is_recording() or not destination.is_all_or_nothing()
     # One copy of the context, where the two setters of the API would make four.
     return Node(span, Context({**context, _SPAN_KEY: span, _SCOPE_KEY: own}), own)
 

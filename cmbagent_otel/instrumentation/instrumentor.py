@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # it has no types
 
-from cmbagent_otel import scope as scopes
-from cmbagent_otel import settings
+from cmbagent_otel import destination, settings
 from cmbagent_otel.errors import SettingsError
 from cmbagent_otel.instrumentation.points import Installation, Point, when_imported
 
@@ -51,7 +50,7 @@ class HookInstrumentor(BaseInstrumentor):  # type: ignore[misc] # as above
             return
         provider = kwargs.get("tracer_provider")
         if provider is not None:
-            scopes.use_provider(provider)
+            destination.use_provider(provider)
         self._installation.switch.on = True
         self._when_imported(self.module, self._install_all)
 

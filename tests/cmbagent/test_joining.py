@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import SpanContext
 
 import cmbagent_otel as otel
-from cmbagent_otel import composition, resumption, scope, semconv, tracing
+from cmbagent_otel import composition, destination, resumption, scope, semconv, tracing
 from cmbagent_otel.resumption import Attempted, Left
 from cmbagent_otel.scope import id_of
 from cmbagent_otel.spans.ids import SystemRandomIdGenerator
@@ -26,7 +26,7 @@ def recorder() -> Iterator[Recorder]:
     recorder = Recorder()
     provider = TracerProvider(shutdown_on_exit=False, id_generator=SystemRandomIdGenerator())
     provider.add_span_processor(recorder)
-    scope.use_provider(provider)
+    destination.use_provider(provider)
     yield recorder
     scope.reset()
     tracing.set_defaults(max_redos=2, run_id=None, session_id=None)

@@ -10,6 +10,7 @@ from typing import Any
 import wrapt
 
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.destination import is_our_destination
 from cmbagent_otel.instrumentation.ag2.attempts import Innermost
 from cmbagent_otel.instrumentation.ag2.middleware import Outermost
 from cmbagent_otel.instrumentation.calls import Switch, Wrapper
@@ -69,6 +70,6 @@ async def _driven(
 def _is_traced_already(agent: Any) -> bool:
     """Whether the program gave the agent AG2's own tracing, to where our spans go: then that is what it wants."""
     return any(
-        type(middleware).__name__ == _OWN_TRACING and scopes.is_our_destination(getattr(middleware, "_tracer", None))
+        type(middleware).__name__ == _OWN_TRACING and is_our_destination(getattr(middleware, "_tracer", None))
         for middleware in agent._middleware  # noqa: SLF001 - the public view is a description
     )

@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from cmbagent_otel import scope as scopes
+from cmbagent_otel.destination import is_our_destination
 from cmbagent_otel.semconv import AG2_SPAN_TYPE
 
 _MODULE = "autogen.opentelemetry"
@@ -33,4 +34,4 @@ def has_recorded(context: Context, span_types: frozenset[str]) -> bool:
     if scope is not None and scope.span is span:
         return False  # it is one of ours
     attributes = getattr(span, "attributes", None)
-    return attributes is not None and attributes.get(AG2_SPAN_TYPE) in span_types and scopes.is_our_destination(span)
+    return attributes is not None and attributes.get(AG2_SPAN_TYPE) in span_types and is_our_destination(span)
