@@ -15,6 +15,8 @@ from cmbagent_otel.spans.from_sdk import from_sdk
 from cmbagent_otel.spans.record import Heartbeat, Record, default_run_id
 
 HELD_BACK_NANO = 500_000_000
+_WATCHED = 2_048
+"""So many spans may wait to be looked at; past them the program's threads let go of those that have ended."""
 
 
 class Live:
@@ -27,6 +29,7 @@ class Live:
     def __init__(self, heartbeat_interval: float) -> None:
         self._interval = heartbeat_interval
         self._started: deque[Span] = deque()
+        self._running: deque[Span] = deque()
         self._roots: dict[int, Span] = {}
         self._next_heartbeat = 0.0
 
@@ -36,19 +39,39 @@ class Live:
         if parent is None or parent.is_remote:
             self._roots[id(span)] = span
         self._started.append(span)
+        if len(self._started) > _WATCHED:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Look at the two oldest: the one that came makes room for itself, and for one of those before it."""
+        for _ in range(2):
+            try:
+                span = self._started.popleft()
+            except IndexError:
+                return
+            if span.end_time is None:
+                self._running.append(span)
+            else:
+                self._roots.pop(id(span), None)
 
     def due(self, count: int, *, everything: bool = False) -> list[Record]:
         """At most ``count`` start records that were held back long enough, and a heartbeat when it is time."""
         now = time.time_ns()
         before = now if everything else now - HELD_BACK_NANO
         records: list[Record] = []
-        while self._started and len(records) < count:
-            started_at = self._started[0].start_time or 0
-            # A start far ahead of the clock was given by the program; waiting for it would hold up the others.
-            if before < started_at <= now + HELD_BACK_NANO:
+        while len(records) < count:
+            queue = self._running or self._started
+            try:
+                span = queue.popleft()
+            except IndexError:
                 break
-            span = self._started.popleft()
-            if span.end_time is None and semconv.ABANDONED not in (span.attributes or {}):
+            # A start far ahead of the clock was given by the program; waiting for it would hold up the others.
+            if before < (span.start_time or 0) <= now + HELD_BACK_NANO:
+                queue.appendleft(span)
+                break
+            if span.end_time is not None:
+                self._roots.pop(id(span), None)
+            elif semconv.ABANDONED not in (span.attributes or {}):
                 record = from_sdk(span)
                 if record is not None:
                     records.append(record)
