@@ -28,7 +28,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, str) and name in ("meta", "inputs", "outputs"):
         return json.loads(value)
     if isinstance(value, Decimal | float):
-        return round(float(value), 6)
+        return round(float(value), 9)  # sums of prices end at 0.0000005, which is up to the order of adding at 6
     # PostgreSQL has microseconds only where there are any.
     return str(value).removesuffix(".000000") if isinstance(value, str | datetime) else value
 
