@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Engine, inspect, text
@@ -18,13 +19,12 @@ def rows(engine: Engine, shape: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def shape(engine: Engine) -> dict[str, dict[str, Any]]:
-    inspector = inspect(engine)
     return {
         table: {
             column["name"]: (str(column["type"]), column["nullable"], str(column["default"]).strip("'"))
-            for column in sorted(inspector.get_columns(table), key=lambda column: column["name"])
+            for column in sorted(columns, key=lambda column: column["name"])
         }
-        for table in inspector.get_table_names()
+        for table, columns in by_table(inspect(engine).get_multi_columns()).items()
     }
 
 
@@ -33,12 +33,18 @@ def everything(engine: Engine) -> Any:
     return (
         shape(engine),
         sorted(inspector.get_view_names()),
-        {table: sorted(index["name"] or "" for index in inspector.get_indexes(table)) for table in shape(engine)},
         {
-            table: sorted(
-                (key["constrained_columns"], key["referred_table"]) for key in inspector.get_foreign_keys(table)
-            )
-            for table in shape(engine)
+            table: sorted(index["name"] or "" for index in indexes)
+            for table, indexes in by_table(inspector.get_multi_indexes()).items()
         },
-        {table: inspector.get_check_constraints(table) for table in shape(engine)},
+        {
+            table: sorted((key["constrained_columns"], key["referred_table"]) for key in keys)
+            for table, keys in by_table(inspector.get_multi_foreign_keys()).items()
+        },
+        by_table(inspector.get_multi_check_constraints()),
     )
+
+
+def by_table(found: Mapping[tuple[str | None, str], Any]) -> dict[str, Any]:
+    """What was read of all tables at once, which is far quicker than one by one."""
+    return {table: things for (_, table), things in sorted(found.items())}

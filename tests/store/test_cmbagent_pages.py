@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
 from cmbagent_otel import semconv
 from cmbagent_otel.semconv import Operation
@@ -17,6 +16,7 @@ from cmbagent_otel.spans.record import SpanRecord
 from cmbagent_otel.store import migrate
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.writer import Writer
+from tests.postgresql import Server
 from tests.query.stored import Recorder, node_of
 from tests.store import cmbagent_database
 from tests.store.cmbagent_pages import Pages
@@ -64,29 +64,38 @@ class Story(Recorder):
             code.attributes[semconv.CODE_FILES] = [json.dumps(file) for file in files]  # type: ignore[index]
 
 
-@pytest.fixture
-def adopted(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=["once", "in another order, and again"])
+def story(
+    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory, postgresql_server: Server
+) -> Iterator[Story]:
+    """Written once: the tests only read."""
+    if database == "postgresql":
+        url = postgresql_server.create_database()
+    else:
+        url = f"sqlite:///{tmp_path_factory.mktemp('adopted') / 'adopted.db'}"
+    engine = open_engine(url)
     cmbagent_database.make(engine, "flat")
     migrate.upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(params=["once", "in another order, and again"])
-def story(request: pytest.FixtureRequest, adopted: Engine) -> Story:
-    story = Story(adopted)
+    story = Story(engine)
     story.tell()
     if request.param == "once":
-        Writer(adopted).write(story.spans)
+        Writer(engine).write(story.spans)
     else:
         begun = [span._replace(end_time_unix_nano=None) for span in story.spans]
         delivered = [*begun, *story.spans, *story.spans]
         random.Random(7).shuffle(delivered)
-        writer = Writer(adopted)
+        writer = Writer(engine)
         for start in range(0, len(delivered), 5):
             assert not writer.write(delivered[start : start + 5]).rejected
-    return story
+    yield story
+    engine.dispose()
+    if database == "postgresql":
+        postgresql_server.drop_database(url)
 
 
 @pytest.fixture
@@ -173,8 +182,8 @@ def test_same_pages_read_the_plain_tables_without_error(story: Story) -> None:
         plain.execution_summary(node_of(span))
 
 
-def test_pages_of_cmbagents_own_run_are_as_before(adopted: Engine) -> None:
-    theirs = Pages(adopted, "r1")
+def test_pages_of_cmbagents_own_run_are_as_before(story: Story) -> None:
+    theirs = Pages(story.engine, "r1")
     assert theirs.dag()["nodes"] == [
         ("planning", "planner", "planning", "completed", 1),
         ("step_1", "engineer", "agent", "completed", 2),
