@@ -12,9 +12,16 @@ from cmbagent_otel import content
 from cmbagent_otel.instrumentation import health
 from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
 from tests.scenarios import stage
+from tests.scenarios.observed import Observed, observe_all
 from tests.scenarios.stage import Perform, Performance, Play, Recorder
 from tests.scenarios.trace import Trace
 from tests.scenarios.world import Program, World
+
+
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """What is seen of every program without hooks and with, and its spans; each test that needs it may wait for it."""
+    return observe_all(tmp_path_factory.mktemp("observed"))
 
 
 @pytest.fixture(autouse=True)

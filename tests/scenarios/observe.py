@@ -1,6 +1,7 @@
-"""Run every program and write down all that anybody outside can see of it: ``observe.py RESULT [hooks]``.
+"""Run every program and write down all that anybody outside can see of it: ``observe.py RESULT [SPANS]``.
 
-In a process of its own, since AG2 keeps the standard output that it found when it was imported.
+With ``SPANS`` it is run with hooks, whose spans are kept there, as the spool keeps them. In a process of its own, since
+AG2 keeps the standard output that it found when it was imported.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cmbagent_otel.spans.from_sdk import from_sdk
+from cmbagent_otel.store.spool import encode
 from tests.scenarios import programs, stage
 from tests.scenarios.world import PROGRAMS, Program
 
@@ -60,26 +63,32 @@ def observe(played: Program, folder: Path) -> dict[str, Any]:
     }
 
 
-def main(result: Path, hooks: bool) -> None:
+def main(result: Path, kept: Path | None) -> None:
     """Observe all programs, one after the other."""
     assert programs.__all__
     warnings.simplefilter("ignore")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     logging.raiseExceptions = False  # AG2 logs what it prints, and its handler can not write a lone surrogate
+    seen, spans = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("chats").mkdir()
-        seen = {}
         for name in sorted(PROGRAMS):
-            if hooks:
-                with stage.installed(stage.Recorder(), content_on=True):
+            if kept:
+                recorder = stage.Recorder()
+                with stage.installed(recorder, content_on=True):
                     seen[name] = observe(PROGRAMS[name], Path(folder))
+                spans[name] = [
+                    encode(record).decode() for span in recorder.ended if (record := from_sdk(span)) is not None
+                ]
             else:
                 seen[name] = observe(PROGRAMS[name], Path(folder))
         os.chdir("/")
     result.write_text(json.dumps(seen, default=str))
+    if kept:
+        kept.write_text(json.dumps(spans))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] == ["hooks"])
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else None)

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 from autogen import ConversableAgent
 from autogen.agentchat.group import ContextVariables
 
 from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
-from tests.scenarios import observe, programs
+from tests.scenarios import programs
+from tests.scenarios.observed import Observed
 from tests.scenarios.world import PROGRAMS
 
 assert programs.__all__
 
 
-@pytest.fixture(scope="session")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is seen of every program without hooks, and with."""
-    folder = tmp_path_factory.mktemp("observed")
-
-    def run(*words: str) -> dict[str, Any]:
-        result = folder / f"{len(words)}.json"
-        subprocess.run([sys.executable, "-m", observe.__name__, str(result), *words], check=True, cwd=_ROOT)
-        found: dict[str, Any] = json.loads(result.read_text())
-        return found
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        without, with_hooks = pool.submit(run), pool.submit(run, "hooks")
-        return without.result(), with_hooks.result()
-
-
-_ROOT = Path(__file__).parents[2]
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("aspect", ["outcome", "done", "stdout", "stderr", "requests"])
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
-def test_program_is_the_same_with_hooks_and_content(
-    name: str, aspect: str, observed: tuple[dict[str, Any], dict[str, Any]]
-) -> None:
-    without, with_hooks = observed
-    assert with_hooks[name][aspect] == without[name][aspect]
+def test_program_is_the_same_with_hooks_and_content(name: str, aspect: str, observed: Observed) -> None:
+    assert observed.with_hooks[name][aspect] == observed.without[name][aspect]
 
 
 def double(number: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -15,7 +13,8 @@ from cmbagent_otel.spans.from_sdk import from_sdk
 from cmbagent_otel.spans.record import SpanRecord
 from cmbagent_otel.store.writer import Writer
 from tests.invariants import broken_invariants, check_invariants
-from tests.scenarios import programs, stage
+from tests.scenarios import programs
+from tests.scenarios.observed import Observed
 from tests.scenarios.programs import groups
 from tests.scenarios.stage import Perform, Recorder
 from tests.scenarios.trace import Trace
@@ -24,37 +23,22 @@ from tests.scenarios.world import PROGRAMS
 assert programs.__all__
 
 
-def records(recorder: Recorder) -> list[SpanRecord]:
+def delivered(ended: list[SpanRecord]) -> list[SpanRecord]:
     """Start records and ended spans, shuffled."""
-    ended = [record for span in recorder.ended if (record := from_sdk(span)) is not None]
     started = [record._replace(end_time_unix_nano=None, status="UNSET", events=()) for record in ended]
     mixed = [*started, *ended]
     random.Random(len(mixed)).shuffle(mixed)
     return mixed
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[SpanRecord]]:
-    """The records of every program."""
-    folder = tmp_path_factory.mktemp("recorded")
-    found = {}
-    with contextlib.chdir(folder):
-        Path("chats").mkdir()
-        for name in sorted(PROGRAMS):
-            recorder = Recorder()
-            with stage.installed(recorder, content_on=True):
-                stage.perform(PROGRAMS[name], folder / name)
-            found[name] = records(recorder)
-    return found
-
-
 @pytest.mark.timeout(300)
-def test_graph_of_every_scenario_is_sound(recorded: dict[str, list[SpanRecord]], engine: Engine) -> None:
+def test_graph_of_every_scenario_is_sound(observed: Observed, engine: Engine) -> None:
+    assert set(observed.spans) == set(PROGRAMS)
     written = 0
-    for name, mixed in recorded.items():
-        Writer(engine).write(mixed)
+    for name, spans in observed.spans.items():
+        Writer(engine).write(delivered(spans))
         assert broken_invariants(engine) == {}, name
-        written += len(mixed) // 2
+        written += len(spans)
         with engine.connect() as connection:
             assert connection.scalar(text("SELECT COUNT(*) FROM dag_nodes")) == written, name
 
@@ -66,8 +50,9 @@ def test_rows_hold_each_model_call_message_and_handoff_once(
     with otel.workflow("make_a_program"), otel.phase("control"), otel.step(1):
         _, world = perform(groups.handoffs_of_each_kind)
     trace = Trace(recorder.ended)
+    spans = [record for span in recorder.ended if (record := from_sdk(span)) is not None]
     for _ in range(2):
-        Writer(engine).write(records(recorder))
+        Writer(engine).write(delivered(spans))
     check_invariants(engine)
 
     def count(statement: str) -> int:
