@@ -48,7 +48,7 @@ def _server_url(config: pytest.Config) -> str:
     if url := os.environ.get(URL_VARIABLE):
         return url
     if _SERVER not in config.stash:
-        config.stash[_SERVER] = start_own_server()
+        config.stash[_SERVER] = start_own_server(in_memory=True)
     return config.stash[_SERVER].url
 
 

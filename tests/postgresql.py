@@ -40,6 +40,8 @@ NOT_FOUND = (
     f"set {URL_VARIABLE}=postgresql://user:password@host/postgres (a user that may create databases)."
 )
 
+MEMORY = Path("/dev/shm")
+
 # Nothing here has to survive a crash of the machine.
 SERVER_OPTIONS = {
     "fsync": "off",
@@ -133,24 +135,30 @@ class Server:
         """Create a database with a name of its own and return its URL."""
         self._made += 1
         name = f"cmbagent_otel_test_{os.getpid()}_{self._made}_{secrets.token_hex(3)}"
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # Half the time of the other strategy, which PostgreSQL 15 brought.
+            how = "STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}'.encode())
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def drop_database(self, url: str) -> None:
         """Drop a database, whoever is still connected."""
-        self._execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
-
-    def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement.encode())
+            connection.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)'.encode())
 
 
 class OwnServer(Server):
-    """A server of our own in a temporary folder; it ends with this process, however that ends."""
+    """A server of our own in a temporary folder; it ends with this process, however that ends.
 
-    def __init__(self, installation: Installation) -> None:
+    Args:
+        installation: whose programs are started.
+        in_memory: keep its files in memory where there is room; a busy disk makes a new database ten times as slow.
+    """
+
+    def __init__(self, installation: Installation, *, in_memory: bool = False) -> None:
         self._account = _account()
-        self.folder = Path(tempfile.mkdtemp(prefix="cmbagent-otel-postgresql-", dir=_reachable_temporary_folder()))
+        place = MEMORY if in_memory and _has_room(MEMORY) else _reachable_temporary_folder()
+        self.folder = Path(tempfile.mkdtemp(prefix="cmbagent-otel-postgresql-", dir=place))
         self._data = self.folder / "data"
         self._log = self.folder / "server.log"
         self._give(self.folder)
@@ -241,14 +249,14 @@ class OwnServer(Server):
         return copy / binaries.name
 
 
-def start_own_server() -> OwnServer:
-    """Start the best PostgreSQL of this machine.
+def start_own_server(*, in_memory: bool = False) -> OwnServer:
+    """Start the best PostgreSQL of this machine, with its files ``in_memory`` if there is room for them.
 
     Raises:
         PostgresqlError: There is none, or it does not start.
     """
     for installation in installations():
-        return OwnServer(installation)
+        return OwnServer(installation, in_memory=in_memory)
     raise PostgresqlError(NOT_FOUND)
 
 
@@ -262,6 +270,11 @@ def _account() -> Account:
             return Account(entry.pw_uid, entry.pw_gid)
     message = "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody': run as a normal user."
     raise PostgresqlError(message)
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether the databases and the log of a session fit in; a container's ``/dev/shm`` has 64 MB."""
+    return folder.is_dir() and _world_can_enter(folder) and shutil.disk_usage(folder).free >= 4 * 2**30
 
 
 def _reachable_temporary_folder() -> str:

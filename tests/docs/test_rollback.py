@@ -163,7 +163,7 @@ def test_tables_off_leaves_cmbagents_with_all_their_rows(
 
 def test_package_off_leaves_a_program_that_does_not_import_it(tmp_path: Path, env: dict[str, str]) -> None:
     home = tmp_path / "venv"
-    assert start(sys.executable, "-m", "venv", home, cwd=tmp_path).returncode == 0
+    assert start(sys.executable, "-m", "venv", "--without-pip", home, cwd=tmp_path).returncode == 0
     site = next(home.glob("lib/*/site-packages"))
     installed = importlib.metadata.distribution("cmbagent-otel")
     ours = {file.parts[0] for file in installed.files or ()}
