@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cmbagent_otel.query.attempts import group_attempts
+from cmbagent_otel.query.garbage import uncollected
 from cmbagent_otel.query.kinds import OTHER, PLACEHOLDER, kind_of, label_of
-from cmbagent_otel.query.rows import EdgeRow, NodeRow, RunGraph, RunRow
+from cmbagent_otel.query.rows import EdgeRow, NodeRow, RunGraph, RunRow, children_of
 from cmbagent_otel.query.totals import Totals
 from cmbagent_otel.query.view import ENDED, NOT_STARTED, STALE, STALE_AFTER_SECONDS, Node, Note, RunView
 from cmbagent_otel.semconv import EdgeType, NodeKind, Status
@@ -16,6 +17,7 @@ _NO_META: Mapping[str, Any] = {}
 _LATEST = 1 << 64
 
 
+@uncollected()
 def build_view(graph: RunGraph, *, now_unix_nano: int) -> RunView:
     """The view of a run as it is at ``now_unix_nano``."""
     run = graph.run
@@ -26,7 +28,7 @@ def build_view(graph: RunGraph, *, now_unix_nano: int) -> RunView:
         and (now_unix_nano - news) / 1e9 > STALE_AFTER_SECONDS
     )
     nodes = _make(graph, stale=silent)
-    roots, unattached = _attach(nodes)
+    roots, unattached = _attach(graph.nodes, nodes)
     order = _order(roots, unattached)
     _start_where_unknown(order)
     for siblings in (roots, unattached, *(node.children for node in order)):
@@ -85,22 +87,24 @@ def _make(graph: RunGraph, *, stale: bool) -> dict[str, Node]:
     return nodes
 
 
-def _attach(nodes: dict[str, Node]) -> tuple[list[Node], list[Node]]:
+def _attach(rows: Iterable[NodeRow], nodes: dict[str, Node]) -> tuple[list[Node], list[Node]]:
     """Set parents and children; returns the roots and the unattached."""
     roots: list[Node] = []
     unattached: list[Node] = []
-    for node in nodes.values():
-        parent_id = node.row.parent_node_id
-        if parent_id is None:
-            (unattached if node.kind == PLACEHOLDER else roots).append(node)
-            continue
-        parent = nodes.get(parent_id)
-        if parent is None:
-            node.notes += (Note.UNATTACHED,)
-            unattached.append(node)
+    for parent_id, below in children_of(rows).items():
+        children = [nodes[row.id] for row in below]
+        parent = nodes.get(parent_id) if parent_id is not None else None
+        if parent is not None:
+            parent.children = children
+            for node in children:
+                node.parent = parent
+        elif parent_id is not None:
+            for node in children:
+                node.notes += (Note.UNATTACHED,)
+            unattached += children
         else:
-            node.parent = parent
-            parent.children.append(node)
+            for node in children:
+                (unattached if node.kind == PLACEHOLDER else roots).append(node)
     for node in _circles(nodes, [*roots, *unattached]):
         if node.parent is not None:
             node.parent.children.remove(node)

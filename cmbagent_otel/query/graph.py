@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, bindparam, func, or_, select
 
 from cmbagent_otel.errors import UnknownRunError
+from cmbagent_otel.query.garbage import uncollected
 from cmbagent_otel.query.kinds import PLAIN_TYPES
 from cmbagent_otel.query.rows import EdgeRow, EventRow, FileRow, NodeRow, RunGraph, RunRow
 from cmbagent_otel.semconv import NodeType, Status
@@ -136,6 +138,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
     )
 
 
+@uncollected()
 def fetch_graph(connection: Connection, run_id: str) -> RunGraph:
     """All that the read model needs of a run.
 
@@ -143,7 +146,7 @@ def fetch_graph(connection: Connection, run_id: str) -> RunGraph:
         UnknownRunError: there is no such run.
     """
     run = fetch_run(connection, run_id)
-    nodes = tuple(_nodes_of(connection, run_id))
+    nodes = tuple(fetch_nodes(connection, run_id))
     metas = {
         identifier: meta for identifier, meta in connection.execute(METAS, {"run_id": run_id}) if isinstance(meta, dict)
     }
@@ -153,19 +156,16 @@ def fetch_graph(connection: Connection, run_id: str) -> RunGraph:
     return RunGraph(run, nodes, tuple(edges), metas)
 
 
-def fetch_tree(connection: Connection, run_id: str) -> tuple[Sequence[NodeRow], Mapping[str | None, Sequence[NodeRow]]]:
-    """The bare tree of a run: its rows, and the children of each by parent id, those of none under None."""
-    nodes = _nodes_of(connection, run_id)
-    children: dict[str | None, list[NodeRow]] = {}
-    for node in nodes:
-        children.setdefault(node.parent_node_id, []).append(node)
-    return nodes, children
-
-
-def _nodes_of(connection: Connection, run_id: str) -> list[NodeRow]:
+@uncollected()
+def fetch_nodes(connection: Connection, run_id: str) -> list[NodeRow]:
+    """The nodes of a run, in no order; :func:`~cmbagent_otel.query.rows.children_of` makes a tree of them."""
     # From the driver's cursor: SQLAlchemy would make a row of its own of each, which is half as much again.
     with connection.execute(NODES, {"run_id": run_id}) as result:
-        return list(map(NodeRow._make, result.cursor.fetchall()))
+        return list(map(_NODE_ROW, result.cursor.fetchall()))
+
+
+_NODE_ROW: Callable[[Sequence[Any]], NodeRow] = partial(tuple.__new__, NodeRow)
+"""As ``NodeRow._make``, without counting the columns: they are those of :data:`NODES`."""
 
 
 def fetch_meta(connection: Connection, node_id: str) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -46,6 +47,14 @@ class NodeRow(NamedTuple):
     output_tokens: int | None = None
     cost_usd: float | None = None
     attempt: int | None = None
+
+
+def children_of(nodes: Iterable[NodeRow]) -> Mapping[str | None, list[NodeRow]]:
+    """The children of each node by its id, and under None those that have no parent."""
+    children: defaultdict[str | None, list[NodeRow]] = defaultdict(list)
+    for node in nodes:
+        children[node.parent_node_id].append(node)
+    return children
 
 
 class EdgeRow(NamedTuple):

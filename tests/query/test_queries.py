@@ -10,8 +10,9 @@ from sqlalchemy import Engine, insert, update
 from cmbagent_otel.errors import SchemaOutOfDateError, StoreUnavailableError, UnknownRunError
 from cmbagent_otel.query.build import build_view
 from cmbagent_otel.query.database import Reader
-from cmbagent_otel.query.graph import fetch_attempts, fetch_events, fetch_graph, fetch_meta, fetch_traces, fetch_tree
+from cmbagent_otel.query.graph import fetch_attempts, fetch_events, fetch_graph, fetch_meta, fetch_nodes, fetch_traces
 from cmbagent_otel.query.load import load_view
+from cmbagent_otel.query.rows import children_of
 from cmbagent_otel.query.runs import LAST, list_runs, resolve_run
 from cmbagent_otel.store.schema import dag_edges, dag_nodes, workflow_runs
 from tests.query.stored import SECOND, START, Recorder, node_of, research
@@ -128,9 +129,9 @@ def test_what_belongs_to_a_node_is_read_by_itself(engine: Engine, reader: Reader
         again = next(span for span in made.spans if span.name == "step redo 1")
         assert fetch_attempts(connection, made.run_id, node_of(two)) == [node_of(two), node_of(again)]
         assert fetch_traces(connection, made.run_id) == [made.trace_id]
-        nodes, children = fetch_tree(connection, made.run_id)
+        nodes = fetch_nodes(connection, made.run_id)
         assert len(nodes) == len(made.spans)
-        assert [node.id for node in children[None]] == [node_of(made.spans[0])]
+        assert [node.id for node in children_of(nodes)[None]] == [node_of(made.spans[0])]
 
 
 def test_the_rows_of_cmbagent_itself_are_shown_with_their_edges(engine: Engine, reader: Reader) -> None:
