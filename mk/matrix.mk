@@ -45,7 +45,7 @@ test-matrix-ci: $(MATRIX_CI:%=test-%)
 .venv-own-tests/.ready: constraints/autogen-0.14.1.txt pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< --editable '.[test]' 'autogen[openai]' \
-	  dirty-equals ipython jsonschema mock nbconvert nbformat pytest-asyncio pytest-cov
+	  dirty-equals docker ipython jsonschema mock nbconvert nbformat pandas pytest-asyncio pytest-cov
 	@touch $@
 
 .PHONY: own-tests
