@@ -20,9 +20,8 @@ fidelity_openlit = openlit 'ag2[openai]==0.14.0'
 
 .PHONY: fidelity
 fidelity: $(READY) $(FIDELITY:%=.venv-fidelity-%/.ready) ## play the same chats under us, AG2's own tracing, OpenInference and OpenLIT, beside the truth
-	@mkdir -p artefacts/fidelity
-	@for tracer in ours ag2; do PYTHONPATH=. $(BIN)/python benchmarks/fidelity.py run $$tracer artefacts/fidelity/$$tracer.json 2>/dev/null; done
-	@for tracer in $(FIDELITY); do \
-	  PYTHONPATH=. .venv-fidelity-$$tracer/bin/python benchmarks/fidelity.py run $$tracer artefacts/fidelity/$$tracer.json 2>/dev/null \
-	  || echo "$$tracer could not be run"; done
+	@rm -rf artefacts/fidelity; mkdir -p artefacts/fidelity
+	@play() { PYTHONPATH=. $$1/bin/python benchmarks/fidelity.py run $$2 artefacts/fidelity/$$2.json > artefacts/fidelity/$$2.log 2>&1; }; \
+	for tracer in ours ag2; do play $(VENV) $$tracer || { cat artefacts/fidelity/$$tracer.log >&2; exit 1; }; done; \
+	for tracer in $(FIDELITY); do play .venv-fidelity-$$tracer $$tracer || echo "$$tracer could not be run"; done
 	@$(BIN)/python benchmarks/fidelity.py table $$(ls -tr artefacts/fidelity/*.json)
