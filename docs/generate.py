@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 import cmbagent_otel as otel
 from cmbagent_otel import semconv, testing
 from cmbagent_otel.cli.app import app
+from cmbagent_otel.cli.run import HELP as RUN_HELP
 from cmbagent_otel.settings import Settings, variable_of
 from cmbagent_otel.store.engine import open_engine
 from cmbagent_otel.store.migrate import upgrade
@@ -128,15 +129,18 @@ def command_line() -> str:
         "what was typed or set, 1 for all else. `run` exits as the program does. Generated from `cmbagent_otel/cli/`.",
     ]
     for words, command in _commands(typer.main.get_command(app), ("cmbagent-otel",)):
-        options = [param for param in command.params if param.opts[0].startswith("-")]
-        arguments = [param.metavar or param.name.upper() for param in command.params if param not in options]
-        lines += ["", f"## {' '.join([*words, *arguments])}", "", _plain(inspect.cleandoc(command.help or ""))]
-        if options:
-            lines += ["", "| option | meaning |", "|---|---|"]
-        for option in options:
-            default = f" Default: `{option.default}`." if option.default not in (None, False) else ""
-            names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
-            lines.append(f"| {names} | {_plain(option.help or '')}{default} |")
+        arguments = [_argument(param) for param in command.params if _is_argument(param)]
+        lines += ["", f"## {' '.join([*words, *arguments])}", ""]
+        if words[-1] == "run":  # it reads its words itself, since most of them are the program's
+            lines += ["```text", RUN_HELP.rstrip(), "```"]
+            continue
+        lines += [_plain(inspect.cleandoc(command.help or ""))]
+        if command.params:
+            lines += ["", "| | meaning |", "|---|---|"]
+        for param in command.params:
+            names = [_argument(param)] if _is_argument(param) else [*param.opts, *param.secondary_opts]
+            default = f" Default: `{param.default}`." if param.default not in (None, False) else ""
+            lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {_plain(param.help or '')}{default} |")
     return _page(lines)
 
 
@@ -147,6 +151,16 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str,
     for name, below in command.commands.items():
         if not below.hidden:
             yield from _commands(below, (*words, name))
+
+
+def _is_argument(param: Any) -> bool:
+    return not param.opts[0].startswith("-")
+
+
+def _argument(param: Any) -> str:
+    """In brackets, where it may be left out."""
+    name = (param.metavar or param.name).strip("[]").upper()
+    return name if param.required else f"[{name}]"
 
 
 def python_api() -> str:
