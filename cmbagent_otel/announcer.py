@@ -25,7 +25,6 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from cmbagent_otel.live import Live
-from cmbagent_otel.scope import mark_inner
 from cmbagent_otel.spans.log_form import LogForm, heartbeat_to_log, start_to_log
 from cmbagent_otel.spans.record import Heartbeat, SpanRecord
 
@@ -55,8 +54,7 @@ class StartAnnouncer(SpanProcessor):
         """Queue a span that has begun. Never raises, never waits."""
         if self._stop.is_set():
             return
-        mark_inner(span, parent_context)
-        self._live.begun(span)
+        self._live.begun(span, parent_context)
         if self._thread is None:
             self._begin(span.resource)
 

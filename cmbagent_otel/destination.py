@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -47,17 +48,21 @@ def tracer() -> Tracer:
             resolver, _destination.resolver = _destination.resolver, None
             if resolver is not None:
                 resolver()
-            found = trace.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL)
-            _take(found)
+            found = _take(trace.get_tracer(semconv.SCOPE_NAME, __version__, schema_url=semconv.SCHEMA_URL))
     return found
 
 
-def _take(found: Tracer) -> None:
+def _take(found: Tracer) -> Tracer:
+    if "opentelemetry.sdk.trace" in sys.modules:  # without it no tracer is the SDK's
+        from cmbagent_otel.spans.lean import lean
+
+        found = lean(found)
     _destination.tracer = found
     under_unsampled = getattr(getattr(found, "sampler", None), "_local_parent_not_sampled", None)
     _destination.all_or_nothing = (
         under_unsampled is not None and under_unsampled.get_description() == "AlwaysOffSampler"
     )
+    return found
 
 
 def is_all_or_nothing() -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span
 
 from cmbagent_otel import semconv
+from cmbagent_otel.scope import mark_inner
 from cmbagent_otel.spans.from_sdk import from_sdk
+from cmbagent_otel.spans.lean import LeanSpan
 from cmbagent_otel.spans.record import Heartbeat, Record, default_run_id
 
 HELD_BACK_NANO = 500_000_000
@@ -33,11 +36,13 @@ class Live:
         self._roots: dict[int, Span] = {}
         self._next_heartbeat = 0.0
 
-    def begun(self, span: Span) -> None:
-        """Note that ``span`` has begun; appends, and nothing else."""
-        parent = span.parent
-        if parent is None or parent.is_remote:
-            self._roots[id(span)] = span
+    def begun(self, span: Span, parent_context: Context | None) -> None:
+        """Note that ``span`` has begun; appends, and hardly more."""
+        if type(span) is not LeanSpan:  # those are ours, and none is a root
+            mark_inner(span, parent_context)
+            parent = span.parent
+            if parent is None or parent.is_remote:
+                self._roots[id(span)] = span
         self._started.append(span)
         if len(self._started) > _WATCHED:
             self._let_go()

@@ -22,7 +22,6 @@ from cmbagent_otel import content, semconv, settings
 from cmbagent_otel.delivery import BATCH, Delivery
 from cmbagent_otel.graph import cost
 from cmbagent_otel.live import Live
-from cmbagent_otel.scope import mark_inner
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.settings import Settings
 from cmbagent_otel.spans.from_sdk import from_sdk
@@ -72,8 +71,7 @@ class DagSpanProcessor(SpanProcessor):
         """Queue a span that has begun. Never raises, never waits."""
         if self._closed:
             return
-        mark_inner(span, parent_context)
-        self._live.begun(span)
+        self._live.begun(span, parent_context)
         if self._thread is None:
             self._start_thread()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Token
+from contextvars import ContextVar, Token
 from typing import Any
 
 from opentelemetry import context as context_api
@@ -31,11 +31,19 @@ from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.record import default_run_id, node_id
 
 _SCOPE_KEY = context_api.create_key("cmbagent-otel-scope")
-# What the public functions call; every hook does, so the two frames between are worth leaving out.
-current_context: Callable[[], Context] = context_api._RUNTIME_CONTEXT.get_current  # noqa: SLF001
-_attach = context_api._RUNTIME_CONTEXT.attach  # noqa: SLF001
+# What the public functions come down to; every hook calls it, so the frames between are worth leaving out.
+_current: Any = getattr(context_api._RUNTIME_CONTEXT, "_current_context", None)  # noqa: SLF001
+if isinstance(_current, ContextVar):
+    current_context: Callable[[], Context] = _current.get
+    _attach: Callable[[Context], Token[Context]] = _current.set
+    _detach: Callable[[Token[Context]], None] = _current.reset
+else:
+    current_context = context_api._RUNTIME_CONTEXT.get_current  # noqa: SLF001
+    _attach = context_api._RUNTIME_CONTEXT.attach  # noqa: SLF001
+    _detach = context_api._RUNTIME_CONTEXT.detach  # noqa: SLF001
 _SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils
 _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
+_OUTSIDE_OF_AGENTS = frozenset({NodeKind.WORKFLOW, NodeKind.PHASE, NodeKind.STEP})
 _ABANDONED_WITHIN_NANO = 250_000_000
 """Well before a start record is sent."""
 
@@ -180,8 +188,14 @@ def reset() -> None:
 
 def scope_of(context: Context | None = None) -> Scope | None:
     """The scope that ``context``, or else the current one, carries."""
-    found = (context if context is not None else context_api.get_current()).get(_SCOPE_KEY)
+    found = (context if context is not None else current_context()).get(_SCOPE_KEY)
     return found if isinstance(found, Scope) else None
+
+
+def is_ours(context: Context) -> bool:
+    """Whether the current span of ``context`` is one that :func:`start` began."""
+    scope = context.get(_SCOPE_KEY)
+    return isinstance(scope, Scope) and scope.span is context.get(_SPAN_KEY)
 
 
 def mark_inner(span: Span, parent_context: Context | None) -> None:
@@ -296,7 +310,8 @@ def start(
         run_id,
         session_id,
         node_kind,
-        in_agent=_in_agent(node_kind, scope),
+        in_agent=node_kind == NodeKind.AGENT
+        or (scope is not None and scope.in_agent and node_kind not in _OUTSIDE_OF_AGENTS),
         max_redos=max_redos if max_redos is not None else (scope.max_redos if scope is not None else None),
         extra=extra if extra is not None else (scope.extra if scope is not None else None),
     )
@@ -321,14 +336,6 @@ def _placed(
     return context, scope
 
 
-def _in_agent(node_kind: str, scope: Scope | None) -> bool:
-    if node_kind == NodeKind.AGENT:
-        return True
-    if node_kind in (NodeKind.WORKFLOW, NodeKind.PHASE, NodeKind.STEP):
-        return False
-    return scope is not None and scope.in_agent
-
-
 def workflow_opened(node: Node) -> None:
     """Let threads that carry no trace fall back on ``node`` while it is the only open workflow."""
     with _process.lock:
@@ -351,6 +358,6 @@ def id_of(span_context: SpanContext) -> str | None:
 def detach(token: Token[Context]) -> None:
     """Detach; silently where the block ends in another context than it began in (an abandoned generator)."""
     try:
-        context_api._RUNTIME_CONTEXT.detach(token)  # noqa: SLF001 - the public one logs an error instead
+        _detach(token)  # the public one logs an error instead
     except ValueError:
         return

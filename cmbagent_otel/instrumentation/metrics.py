@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import metrics
-from opentelemetry.metrics import Histogram, MeterProvider, NoOpMeterProvider
+from opentelemetry.metrics import Histogram, MeterProvider, NoOpMeterProvider, _internal
 from opentelemetry.trace import Span
 
 from cmbagent_otel import semconv
@@ -47,12 +47,17 @@ class _Instruments:
 
 
 class _Current:
+    asked = False
     instruments: _Instruments | None = None
 
 
 def record_model_call(span: Span) -> None:
     """Measure a model call by its span, which has ended."""
+    # The public function looks into the environment each time, as long as there is no provider.
+    if _Current.asked and getattr(_internal, "_METER_PROVIDER", _Current) is None:
+        return
     provider = metrics.get_meter_provider()
+    _Current.asked = True
     if isinstance(provider, NoOpMeterProvider) or type(provider).__name__ == "_ProxyMeterProvider":
         return
     attributes: Mapping[str, Any] = getattr(span, "attributes", None) or {}

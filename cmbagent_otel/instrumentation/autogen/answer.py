@@ -22,13 +22,13 @@ def describe(answer: Any) -> dict[str, Any]:
     return attributes
 
 
-def finish_reasons(answer: Any) -> list[str]:
+def finish_reasons(answer: Any) -> tuple[str, ...]:
     """One for each choice; the responses API has a status instead."""
     choices = getattr(answer, "choices", None)
     if choices is None:
         choices = [answer]
     reasons = [getattr(choice, "finish_reason", None) or getattr(choice, "status", None) for choice in choices]
-    return [str(reason) for reason in reasons if reason]
+    return tuple([str(reason) for reason in reasons if reason])
 
 
 _DETAILS = (
@@ -43,9 +43,11 @@ _DETAILS = (
 def billed_details(answer: Any) -> dict[str, Any]:
     """What of the tokens came from the vendor's cache, and what was reasoning, as attributes."""
     usage = _get(answer, "usage")
-    found = {}
+    found: dict[str, Any] = {}
+    if usage is None:
+        return found
     for group, name, key in _DETAILS:
-        details = _get(usage, group)
+        details = usage.get(group) if isinstance(usage, dict) else getattr(usage, group, None)
         tokens = None if details is None else _get(details, name)
         if tokens and isinstance(tokens, int):
             found[key] = tokens

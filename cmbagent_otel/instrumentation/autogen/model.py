@@ -97,11 +97,14 @@ class ModelCall(ChatCall):
         super().close(error)
         record_model_call(span)
 
-    def _tokens(self) -> dict[str, Any]:
-        return {
-            key: sum(tokens for usage in self.billed if isinstance(tokens := usage.get(name), int))
-            for name, key in _TOKENS
-        }
+    def _tokens(self) -> dict[str, int]:
+        found = {semconv.USAGE_INPUT_TOKENS: 0, semconv.USAGE_OUTPUT_TOKENS: 0}
+        for usage in self.billed:
+            for name, key in _TOKENS:
+                tokens = usage.get(name)
+                if isinstance(tokens, int):
+                    found[key] += tokens
+        return found
 
 
 def begin_model(

@@ -27,11 +27,8 @@ HUMAN = frozenset({"human_input"})
 
 def has_recorded(context: Context, span_types: frozenset[str]) -> bool:
     """Whether the span around here is AG2's own for this very call, and goes where ours go."""
-    if _MODULE not in sys.modules:
+    if _MODULE not in sys.modules or scopes.is_ours(context):
         return False
     span = trace.get_current_span(context)
-    scope = scopes.scope_of(context)
-    if scope is not None and scope.span is span:
-        return False  # it is one of ours
     attributes = getattr(span, "attributes", None)
     return attributes is not None and attributes.get(AG2_SPAN_TYPE) in span_types and is_our_destination(span)

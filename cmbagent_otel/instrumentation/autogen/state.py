@@ -73,7 +73,8 @@ class ChatCall(Call):
     def __init__(
         self, node: Node, instance: Any, chat: Chat | None, function: Callable[..., Any] | None = None
     ) -> None:
-        super().__init__(node, function)
+        self.node = node  # what Call.__init__ does, which each span would pay for
+        self.function = function
         self.instance = instance
         """The agent, executor or model client whose method it is."""
         self.chat = chat
