@@ -2,22 +2,25 @@
 
 ``SPAN_*`` puts content on the spans that every exporter sees. ``EVENT_ONLY`` keeps it off them: it waits
 here, by span id, until our own processor takes it for our tables. Secrets are masked and texts are cut
-before either.
+before either; what waits is so when it is taken, which costs the program's thread nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from opentelemetry.trace import Span
 
 from cmbagent_otel import semconv
 from cmbagent_otel.spans.record import SpanEvent, SpanRecord
+
+_logger = logging.getLogger(__name__)
 
 _HELD_CHARACTERS = 32 * 1024 * 1024
 """What may wait, in characters; past it the oldest spans lose theirs, so that spans never ended cost no memory."""
@@ -32,8 +35,9 @@ class _Held:
     __slots__ = ("attributes", "characters", "events")
 
     def __init__(self) -> None:
-        self.attributes: dict[str, Any] = {}
-        self.events: dict[str, dict[str, Any]] = {}
+        self.attributes: dict[str, Callable[[], str]] = {}
+        self.events: dict[str, dict[str, Callable[[], str]]] = {}
+        """Event id -> key -> what forms the text."""
         self.characters = 0
 
 
@@ -76,21 +80,38 @@ def limit() -> int:
 
 def capture(span: Span, key: str, value: str) -> None:
     """Record content under ``key``, if the gate is open and the span is recorded."""
-    if _gate.recorded and span.is_recording():
-        keep(span, key, prepare(value))
+    keep_later(span, key, partial(prepare, value), len(value))
 
 
 def keep(span: Span, key: str, text: str) -> None:
     """Record under ``key`` what :func:`prepare` has made, if the gate is open and the span is recorded."""
+    keep_later(span, key, partial(str, text), len(text))
+
+
+def keep_later(span: Span, key: str, form: Callable[[], str], characters: int) -> None:
+    """Record under ``key`` what ``form`` makes with :func:`prepare`, if the gate is open and the span is recorded.
+
+    Args:
+        span: what it is content of.
+        key: its attribute.
+        form: called now or, on another thread, later: what it holds must not change.
+        characters: how many it holds, about; more than one text may have is formed now, and let go.
+    """
     if not _gate.recorded or not span.is_recording():
         return
-    text = clean(text)
     if _gate.on_spans:
-        span.set_attribute(key, text)
+        span.set_attribute(key, clean(form()))
         return
+    form, characters = _waiting(form, characters)
     with _gate.lock:
-        held = _hold(span, len(text))
-        held.attributes[key] = text
+        _hold(span, characters).attributes[key] = form
+
+
+def _waiting(form: Callable[[], str], characters: int) -> tuple[Callable[[], str], int]:
+    if characters <= _gate.limit:
+        return form, characters
+    text = form()
+    return partial(str, text), len(text)
 
 
 def capture_event(span: Span, name: str, attributes: Mapping[str, Any], key: str, value: str | None) -> None:
@@ -101,14 +122,13 @@ def capture_event(span: Span, name: str, attributes: Mapping[str, Any], key: str
     if value is None or not _gate.recorded or not span.is_recording():
         span.add_event(name, attributes)
         return
-    text = prepare(value)
     if _gate.on_spans:
-        span.add_event(name, {**attributes, key: text})
+        span.add_event(name, {**attributes, key: prepare(value)})
         return
     span.add_event(name, attributes)
+    form, characters = _waiting(partial(prepare, value), len(value))
     with _gate.lock:
-        held = _hold(span, len(text))
-        held.events[attributes[semconv.EVENT_ID]] = {key: text}
+        _hold(span, characters).events[attributes[semconv.EVENT_ID]] = {key: form}
 
 
 def _hold(span: Span, characters: int) -> _Held:
@@ -134,14 +154,24 @@ def complete(record: SpanRecord) -> SpanRecord:
             return record
         _gate.characters -= held.characters
     return record._replace(
-        attributes={**record.attributes, **held.attributes},
+        attributes=_formed(record.attributes, held.attributes),
         events=tuple(_complete_event(event, held.events) for event in record.events),
     )
 
 
-def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Any]]) -> SpanEvent:
+def _complete_event(event: SpanEvent, held: Mapping[str, dict[str, Callable[[], str]]]) -> SpanEvent:
     found = held.get(event.attributes.get(semconv.EVENT_ID, ""))
-    return event if found is None else event._replace(attributes={**event.attributes, **found})
+    return event if found is None else event._replace(attributes=_formed(event.attributes, found))
+
+
+def _formed(attributes: Mapping[str, Any], held: Mapping[str, Callable[[], str]]) -> dict[str, Any]:
+    formed = dict(attributes)
+    for key, form in held.items():
+        try:
+            formed[key] = clean(form())
+        except Exception:
+            _logger.exception("cmbagent-otel: %s could not be formed, and is left out", key)
+    return formed
 
 
 def prepare(text: str, bound: int | None = None) -> str:

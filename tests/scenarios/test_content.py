@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.from_sdk import from_sdk
+from cmbagent_otel.spans.record import SpanRecord
 from cmbagent_otel.testing import call_tool, say
 from tests.scenarios.programs import chats, code, groups, people
 from tests.scenarios.programs.chats import assistant, with_tools
@@ -197,3 +198,55 @@ def test_content_for_our_tables_alone_stays_off_the_spans_and_is_found_again(
     assert chat.events[0].attributes[semconv.MESSAGE_CONTENT] == "What is 1 + 2?"
     assert json.loads(turn.attributes[semconv.INPUT_MESSAGES])[0]["parts"][0]["content"] == "What is 1 + 2?"
     assert moments(trace.spans[0], semconv.MESSAGE_EVENT)[0].attributes.get(semconv.MESSAGE_CONTENT) is None
+
+
+@program(*chats.ADDS, listed=False)
+def history_is_rewritten(world: World) -> Any:
+    """What was said is changed in place once the chat is over, as programs do that shorten their histories."""
+    asking, adder = with_tools(world)
+    told = seen(asking.initiate_chat(adder, message="What is 1 + 2?"))
+    for agent in (asking, adder):
+        for messages in agent.chat_messages.values():
+            for message in messages:
+                message["content"] = "rewritten"
+                for call in message.get("tool_calls") or ():
+                    call["function"]["arguments"] = "rewritten"
+    return told
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [chats.two_agents_with_a_tool, history_is_rewritten, groups.group_in_turn, long_chat(6), secret_is_told],
+    ids=["tool", "rewritten", "group", "long", "secret"],
+)
+def test_what_waits_for_our_tables_is_what_the_spans_would_have_said(
+    hooks: Any, recorder: Recorder, perform: Perform, scenario: Any
+) -> None:
+    del hooks
+    content.configure(recorded=True, on_spans=True, limit=2000)
+    perform(scenario)
+    said, written = list(recorder.ended), len(recorder.ended)
+    content.configure(recorded=True, on_spans=False, limit=2000)
+    perform(scenario)
+    waited = [content.complete(record) for span in recorder.ended[written:] if (record := from_sdk(span)) is not None]
+    content.reset()
+    on_spans = [record for span in said if (record := from_sdk(span)) is not None]
+    assert [_content(record) for record in waited] == [_content(record) for record in on_spans]
+    assert any(_content(record)[1] for record in waited)
+
+
+def _content(record: SpanRecord) -> tuple[str, dict[str, Any], list[Any]]:
+    kept = {key: value for key, value in record.attributes.items() if key in semconv.CONTENT_KEYS}
+    return record.name, kept, [event.attributes.get(semconv.MESSAGE_CONTENT) for event in record.events]
+
+
+def test_what_cannot_be_formed_is_left_out_and_the_rest_of_its_span_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    content.configure(recorded=True, on_spans=False, limit=65536)
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("name", attributes={"a": 1})
+    content.keep_later(span, semconv.INPUT_MESSAGES, lambda: str(1 / 0), 10)
+    content.capture(span, semconv.OUTPUT_MESSAGES, "said")
+    record = from_sdk(span)  # type: ignore[arg-type]
+    assert record is not None
+    assert content.complete(record).attributes == {"a": 1, semconv.OUTPUT_MESSAGES: "said"}
+    assert semconv.INPUT_MESSAGES in caplog.text
+    content.reset()

@@ -85,7 +85,7 @@ class Outermost:
         asked = words.of_request(event)
         _message(node, _asker(scope), self._name, "user", asked)
         if content.is_recorded():
-            content.keep(node.span, semconv.INPUT_MESSAGES, words.as_messages("user", asked))
+            content.keep_later(node.span, semconv.INPUT_MESSAGES, partial(words.as_messages, "user", asked), len(asked))
         return node
 
     def _state_handoff(
@@ -111,7 +111,8 @@ class Outermost:
         said = words.of_response(response)
         _message(node, self._name, None, "assistant", said)
         if content.is_recorded():
-            content.keep(node.span, semconv.OUTPUT_MESSAGES, words.as_messages("assistant", said))
+            form = partial(words.as_messages, "assistant", said)
+            content.keep_later(node.span, semconv.OUTPUT_MESSAGES, form, len(said))
 
     # -- models ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cmbagent_otel import semconv
+from cmbagent_otel.instrumentation.autogen.message import is_flat
 
 
 def describe(answer: Any) -> dict[str, Any]:
@@ -74,6 +75,9 @@ def _item(item: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    fields = getattr(value, "__dict__", None)
+    if type(fields) is dict and is_flat(fields):
+        return fields  # what a dump of it would copy
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -18,6 +20,7 @@ from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.chance import new_uuid
 
 _TEXTS = frozenset({"content", "arguments", "response"})
+_FLAT = frozenset({str, int, float, bool, NoneType})
 _LONGEST_NAME = 256
 _OVERHEAD = 64
 """Characters that a part takes besides its text, about."""
@@ -90,6 +93,31 @@ def new_part(messages: Sequence[Any], *, own_name: str, seen: Any) -> Sequence[A
     return messages
 
 
+def keep(
+    span: Span, key: str, messages: Sequence[Any], *, role: str = "user", finish_reason: str | None = None
+) -> None:
+    """Record messages under ``key``, in the form of the GenAI conventions; formed now where they may yet change."""
+    taken: list[Any] = []
+    characters = 0
+    for message in messages:
+        if type(message) is dict and is_flat(message):
+            taken.append(message.copy())
+            said = message.get("content")
+            characters += len(said) if type(said) is str else 0
+        elif type(message) is str:
+            taken.append(message)
+            characters += len(message)
+        else:
+            content.keep(span, key, as_messages(messages, role=role, finish_reason=finish_reason))
+            return
+    content.keep_later(span, key, partial(as_messages, taken, role=role, finish_reason=finish_reason), characters)
+
+
+def is_flat(fields: Mapping[str, Any]) -> bool:
+    """Whether nothing in ``fields`` can change from within."""
+    return _FLAT.issuperset(map(type, fields.values()))
+
+
 def as_messages(messages: Iterable[Any], *, role: str = "user", finish_reason: str | None = None) -> str:
     """Messages in the form of the GenAI conventions, as JSON ready to be kept: masked, and no longer than one text."""
     room = _Room(content.limit())
@@ -112,6 +140,11 @@ def as_messages(messages: Iterable[Any], *, role: str = "user", finish_reason: s
     if left_out:
         formed.append({"role": "system", "parts": [{"type": "text", "content": f"… [{left_out} messages more]"}]})
     return to_json(formed)
+
+
+def as_part(text: str) -> str:
+    """One text in the form of the GenAI conventions, as JSON ready to be kept."""
+    return to_json([{"type": "text", "content": content.prepare(text)}])
 
 
 class _Room:

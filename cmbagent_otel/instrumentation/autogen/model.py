@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -80,8 +81,8 @@ class ModelCall(ChatCall):
         span.set_attributes(attributes)
         if content.is_recorded():
             reason = next(iter(answer.finish_reasons(result)), None)
-            said = messages_of.as_messages(answer.messages(result), role="assistant", finish_reason=reason)
-            content.keep(span, semconv.OUTPUT_MESSAGES, said)
+            said = answer.messages(result)
+            messages_of.keep(span, semconv.OUTPUT_MESSAGES, said, role="assistant", finish_reason=reason)
 
     def raised(self, error: BaseException) -> None:
         """Answers that were billed before it went wrong."""
@@ -244,13 +245,12 @@ def _capture_input(node: Node, chat: Chat | None, agent: Any, messages: Any) -> 
         words = messages_of.plain_text(messages[0])
         if seen.get(f"{name} system") != words:
             seen[f"{name} system"] = words
-            parts = [{"type": "text", "content": content.prepare(words)}]
-            content.keep(node.span, semconv.SYSTEM_INSTRUCTIONS, messages_of.to_json(parts))
+            content.keep_later(node.span, semconv.SYSTEM_INSTRUCTIONS, partial(messages_of.as_part, words), len(words))
     new = messages_of.new_part(messages, own_name=name, seen=seen.get(name))
     if messages:
         seen[name] = messages[-1]
-    said = messages_of.as_messages(message for message in new if _role(message) != "system")
-    content.keep(node.span, semconv.INPUT_MESSAGES, said)
+    said = [message for message in new if _role(message) != "system"]
+    messages_of.keep(node.span, semconv.INPUT_MESSAGES, said)
 
 
 def _role(message: Any) -> Any:

@@ -47,7 +47,7 @@ class TurnCall(ChatCall):
         chat.speaker = agent
         messages_of.record(node.span, agent, self.sender, result)
         if content.is_recorded():
-            content.keep(node.span, semconv.OUTPUT_MESSAGES, messages_of.as_messages([_said(result, name)]))
+            messages_of.keep(node.span, semconv.OUTPUT_MESSAGES, [_said(result, name)])
 
     def close(self, error: BaseException | None) -> None:
         """End the span; a turn that only found the chat to be over leaves none."""
@@ -100,7 +100,7 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         node.span.add_event(semconv.HANDOFF_EVENT, handoff)
     if content.is_recorded():
         given = args[0] if args else kwargs.get("messages")
-        content.keep(node.span, semconv.INPUT_MESSAGES, messages_of.as_messages(_asked(agent, given, sender)))
+        messages_of.keep(node.span, semconv.INPUT_MESSAGES, _asked(agent, given, sender))
     node.attach()
     return call
 
