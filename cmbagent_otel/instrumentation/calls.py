@@ -50,7 +50,11 @@ def around(begin: Begin, switch: Switch) -> Wrapper:
     def wrapper(original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not switch.on or is_quiet():
             return original(*args, **kwargs)
-        call = _begin(begin, original, instance, args, kwargs)
+        call = None
+        try:
+            call = begin(original, instance, args, kwargs)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+            fault(begin.__qualname__, problem)
         if call is None:
             return original(*args, **kwargs)
         try:
@@ -70,7 +74,12 @@ def around_async(begin: Begin, switch: Switch) -> Wrapper:
     async def wrapper(
         original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        call = _begin(begin, original, instance, args, kwargs) if switch.on and not is_quiet() else None
+        call = None
+        if switch.on and not is_quiet():
+            try:
+                call = begin(original, instance, args, kwargs)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
+                fault(begin.__qualname__, problem)
         if call is None:
             return await original(*args, **kwargs)
         try:
@@ -108,16 +117,6 @@ def watching(look: Look, switch: Switch) -> Wrapper:
         return result
 
     return wrapper
-
-
-def _begin(
-    begin: Begin, original: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Call | None:
-    try:
-        return begin(original, instance, args, kwargs)
-    except Exception as problem:  # noqa: BLE001 - whatever it is, the program goes on
-        fault(begin.__qualname__, problem)
-        return None
 
 
 def _end(call: Call, result: Any, error: BaseException | None) -> None:

@@ -61,8 +61,10 @@ def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
     }
     if recipient is not None:
         attributes[semconv.MESSAGE_RECIPIENT] = name_of(recipient)
-    text = plain_text(message) if content.is_recorded() else None
-    content.capture_event(span, semconv.MESSAGE_EVENT, attributes, semconv.MESSAGE_CONTENT, text)
+    if content.is_recorded():
+        content.capture_event(span, semconv.MESSAGE_EVENT, attributes, semconv.MESSAGE_CONTENT, plain_text(message))
+    else:
+        span.add_event(semconv.MESSAGE_EVENT, attributes)
 
 
 def _role(message: Any, default: str) -> str:

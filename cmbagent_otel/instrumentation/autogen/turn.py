@@ -22,10 +22,11 @@ from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 class TurnCall(ChatCall):
     """An agent answers."""
 
-    __slots__ = ("came_to_nothing", "chat_of_turn", "has_parent", "sender")
+    __slots__ = ("came_to_nothing", "chat_of_turn", "has_parent", "name", "sender")
 
-    def __init__(self, node: Node, agent: Any, chat: Chat, sender: Any, *, has_parent: bool) -> None:
+    def __init__(self, node: Node, agent: Any, name: str, chat: Chat, sender: Any, *, has_parent: bool) -> None:
         super().__init__(node, agent, chat)
+        self.name = name
         self.came_to_nothing = False
         self.has_parent = has_parent
         self.chat_of_turn = chat
@@ -33,8 +34,7 @@ class TurnCall(ChatCall):
 
     def returned(self, result: Any) -> None:
         """The turn's message, the tools that it asks for, and who spoke last."""
-        agent, chat, node = self.instance, self.chat_of_turn, self.node
-        name = name_of(agent)
+        agent, name, chat, node = self.instance, self.name, self.chat_of_turn, self.node
         if result is None:
             self.came_to_nothing = self.has_parent
             return
@@ -95,7 +95,7 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         context=context,
         scope=scope,
     )
-    call = TurnCall(node, agent, chat, sender, has_parent=scope is not None)
+    call = TurnCall(node, agent, name, chat, sender, has_parent=scope is not None)
     if handoff is not None:
         node.span.add_event(semconv.HANDOFF_EVENT, handoff)
     if content.is_recorded():
