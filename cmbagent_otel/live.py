@@ -36,7 +36,7 @@ class Live:
         self._roots: dict[int, Span] = {}
         self._next_heartbeat = 0.0
 
-    def begun(self, span: Span, parent_context: Context | None) -> None:
+    def begun(self, span: Span, parent_context: Context | None = None) -> None:
         """Note that ``span`` has begun; appends, and hardly more."""
         if type(span) is not LeanSpan:  # those are ours, and none is a root
             mark_inner(span, parent_context)
