@@ -15,6 +15,7 @@ RESOLUTIONS = ("lowest-direct", "highest")
 EXTRAS = "auto,serve,sink,test"
 SMOKE = (
     "tests/test_public_names.py",
+    "tests/spans/test_lean.py",
     "tests/graph/test_cost.py",
     "tests/cli/test_reading.py",
     "tests/ingest/test_sink.py",
@@ -22,7 +23,7 @@ SMOKE = (
     "tests/store/test_migrations.py",
     "tests/door/test_composition.py",
 )
-"""They need every dependency: databases, command line, pages, sink. The hooks have `make test-matrix`."""
+"""They need every dependency: the SDK, databases, command line, pages, sink. The hooks have `make test-matrix`."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)
