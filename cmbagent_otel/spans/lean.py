@@ -40,7 +40,7 @@ def lean(tracer: Tracer) -> Tracer:
     """A tracer that makes the same spans for less, or ``tracer`` itself where something about it is out of the common.
 
     That is: an SDK other than OpenTelemetry's, or one whose spans are made of other parts than those known here; a
-    sampler that asks for more than the parent's decision; a bound on the length of values; metrics about the SDK.
+    sampler that asks for more than the parent's decision; a bound on the length of values; the SDK's metrics of itself.
     """
     try:
         if type(tracer) is sdk.Tracer and _is_common(tracer):
@@ -95,7 +95,6 @@ class LeanSpan(sdk.Span):
     _status = _UNSET
     _events: Any = ()
     _links: Any = ()
-    _instrumentation_info = None
     _sampler = DEFAULT_ON
     _trace_config = None
     _record_exception = True
@@ -122,6 +121,7 @@ class LeanSpan(sdk.Span):
         self._kind = kind
         self._start_time = start_time
         self._resource = made_by.resource
+        self._instrumentation_info = made_by.instrumentation_info
         self._instrumentation_scope = tracer.instrumentation_scope
         self._span_processor = tracer.span_processor
         self._limits = limits = tracer.limits

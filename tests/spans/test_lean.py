@@ -74,7 +74,7 @@ def shape(span: ReadableSpan) -> dict[str, Any]:
     return {
         **said,
         "dropped": (span.dropped_attributes, span.dropped_events, span.dropped_links),
-        "scope": span.instrumentation_scope.to_json(),
+        "scope": (span.instrumentation_scope.to_json(), span._instrumentation_info),  # to read it warns
         "flags": span.context.trace_flags,
         "order": list(span.attributes or {}),
     }
