@@ -18,6 +18,7 @@ import wrapt
 
 from cmbagent_otel.instrumentation import health
 from cmbagent_otel.instrumentation.calls import Switch, Wrapper
+from cmbagent_otel.scope import is_quiet
 
 _MARK = "__cmbagent_otel_hook__"
 
@@ -28,14 +29,23 @@ def _hook(original: Any, wrapper: Wrapper, *, is_method: bool) -> Callable[..., 
     AG2 asks eight times a turn whether an agent is one, and looks up a dozen of its methods each time. An object that
     binds itself, such as wrapt's, would there cost more than all else that a hook does.
     """
+    passes = getattr(wrapper, "passes_when_quiet", False)
     if is_method:
+        bound = original.__get__  # what stands there may be somebody else's wrapper, and no function
+        is_function = inspect.isfunction(original)
 
         def hook(instance: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return wrapper(original.__get__(instance, type(instance)), instance, args, kwargs)
+            if passes and is_quiet():
+                if is_function:
+                    return original(instance, *args, **kwargs)
+                return bound(instance, type(instance))(*args, **kwargs)
+            return wrapper(bound(instance, type(instance)), instance, args, kwargs)
 
     else:
 
         def hook(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc] # of a function, not of a method
+            if passes and is_quiet():
+                return original(*args, **kwargs)
             return wrapper(original, None, args, kwargs)
 
     stands_for = _coroutine_function(hook) if inspect.iscoroutinefunction(original) else hook

@@ -16,7 +16,7 @@ from cmbagent_otel.instrumentation.autogen.context import (
     carried_into_executor,
     carried_into_thread,
 )
-from cmbagent_otel.instrumentation.calls import Begin, Wrapper, around, around_async, watching
+from cmbagent_otel.instrumentation.calls import Begin, Wrapper, around, around_async, passing_when_quiet, watching
 from cmbagent_otel.instrumentation.instrumentor import HookInstrumentor
 from cmbagent_otel.instrumentation.points import Point
 
@@ -65,7 +65,8 @@ class AutogenInstrumentor(HookInstrumentor):
         switch = self._installation.switch
         agent = [Point(_AGENT, f"ConversableAgent.{name}", wrapper) for name, wrapper in self._overridable().items()]
         chats, a_chats = self._sync(chat.begin_chats), self._async(chat.begin_chats)
-        look_at_send = watching(message.look_at_send, switch)
+        look_at_send = passing_when_quiet(watching(message.look_at_send, switch))
+        look_at_usage = passing_when_quiet(watching(model.look_at_usage, switch))
         return [
             *agent,
             Point(_AGENT, "ConversableAgent.__init__", watching(self._newcomers.look, switch)),
@@ -80,7 +81,7 @@ class AutogenInstrumentor(HookInstrumentor):
             ),
             Point(_AGENT, "ConversableAgent._run_async_in_thread", carried_into_thread(switch)),
             Point("autogen.oai.client", "OpenAIWrapper.create", self._sync(model.begin_model)),
-            Point("autogen.oai.client", "OpenAIWrapper._update_usage", watching(model.look_at_usage, switch)),
+            Point("autogen.oai.client", "OpenAIWrapper._update_usage", look_at_usage),
             Point("autogen.oai.client", "OpenAIClient.create", model.noting_failure(switch)),
             Point("openai._base_client", "SyncAPIClient._sleep_for_retry", watching(model.look_at_retry, switch)),
             Point(_GROUP, "GroupChat._auto_select_speaker", self._sync(selection.begin_selection)),

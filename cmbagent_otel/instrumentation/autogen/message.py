@@ -32,8 +32,6 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     AG2 also sends copies: a manager to each agent of its group, and a resumed history. Those are silent and
     ask for no reply.
     """
-    if scopes.is_quiet():
-        return
     silent = kwargs["silent"] if "silent" in kwargs else len(args) > 3 and args[3]
     request_reply = kwargs["request_reply"] if "request_reply" in kwargs else args[2] if len(args) > 2 else None
     if silent and request_reply is False:
