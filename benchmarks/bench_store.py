@@ -16,6 +16,7 @@ are shown, so that a busy machine slows all of them alike. PostgreSQL keeps its 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import statistics
@@ -456,6 +457,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="hand the figures on in this file")
     options = parser.parse_args()
     ended, live = spans(options.spans)
+    # A writer has a batch in memory. That all of them wait here, for Python to look through them for garbage again and
+    # again, would be paid by the one arm that makes objects.
+    gc.freeze()
     print(f"{len(ended)} spans of runs of {len(Run(0).ended)}, batches of {BATCH}; median of {options.rounds} rounds")
     parts: dict[str, list[dict[str, float]]] = {}
     if options.only != "sqlite":
