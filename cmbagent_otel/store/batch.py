@@ -97,6 +97,7 @@ class _Batch:
         self._nodes = settled.fragment.nodes
         self._rows = Rows(connection.dialect.name)
         self._changed = settled.fragment.changed
+        self._new = {node.id for node in self._nodes.values() if node.stored is None}
         self._sessions: dict[str, str] = {}
         self._over: set[str] = set()
         self._depths: dict[str, tuple[int, int]] = {}
@@ -140,7 +141,7 @@ class _Batch:
         new = [node for node in self._nodes.values() if node.stored is None and not node.known]
         bulk.insert(connection, dag_nodes, rows.NODE, [self._rows.node(node, session[node.run_id]) for node in new])
         said = [self._rows.node(node, session[node.run_id]) for node in self._changed if node.record is not None]
-        bulk.upsert(connection, dag_nodes, rows.NODE, rows.NODE_KEEPS, said)
+        bulk.upsert(connection, dag_nodes, rows.NODE, rows.NODE_KEEPS, said, new=self._new)
         moved = _Changes(connection, dag_nodes, "id")
         for node in self._nodes.values():
             stored = node.stored
@@ -198,7 +199,7 @@ class _Batch:
                 order = last[node.run_id] = 0 if order is None else order + 1
             # Whatever is stored already keeps its place, and takes none of the others.
             values.append(self._rows.event(event, self._place(node), order or 0))
-        bulk.upsert(self._connection, execution_events, rows.EVENT, rows.EVENT_KEEPS, values)
+        bulk.upsert(self._connection, execution_events, rows.EVENT, rows.EVENT_KEEPS, values, new=self._new)
 
     def _write_edges(self) -> None:
         chained = self._settled.chained

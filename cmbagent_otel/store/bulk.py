@@ -6,7 +6,7 @@ On PostgreSQL a statement takes one array a column (binary, by ``unnest``), on S
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, TIMESTAMP, BigInteger, Boolean, Connection, Float, Integer, Numeric, Table
@@ -33,13 +33,24 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
 
 
 def upsert(
-    connection: Connection, table: Table, columns: tuple[str, ...], keep: frozenset[str], rows: Sequence[Row]
-) -> int:
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    keep: frozenset[str],
+    rows: Sequence[Row],
+    *,
+    new: Container[str],
+) -> None:
     """Insert ``rows``, and replace those of the same id that are of lower rank, except their columns ``keep``.
 
-    ``rows`` must not hold an id twice. Returns how many were inserted or replaced.
+    ``rows`` begin with their id, and must not hold one twice. Ids in ``new`` are known not to be there.
     """
-    return _run(connection, _insert(connection.dialect.name, table, columns, keep), _kinds(table, columns), rows)
+    kinds = _kinds(table, columns)
+    if connection.dialect.name == "sqlite":
+        # For a statement that may replace a row SQLite keeps all pages that it touches until it has ended.
+        added, rows = [row for row in rows if row[0] in new], [row for row in rows if row[0] not in new]
+        _run(connection, _add(table, columns), kinds, added)
+    _run(connection, _insert(connection.dialect.name, table, columns, keep), kinds, rows)
 
 
 def update(
@@ -71,6 +82,11 @@ def _kinds(table: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
 
 _ENDS = {"dag_nodes": "end_time_unix_nano", "execution_events": "completed_at"}
 """What is not NULL in a row that has ended."""
+
+
+@functools.cache
+def _add(table: Table, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 @functools.cache
