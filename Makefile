@@ -35,8 +35,8 @@ demo: $(READY) ## run a real multi-agent workflow offline and show its graph (AR
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run the tests, on SQLite and on a real PostgreSQL (PYTEST_ARGS='-k redo -x')
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(READY) ## run the tests, on SQLite and on a real PostgreSQL (PYTEST_ARGS='-k redo -x'; '-n 0' for one at a time)
+	$(BIN)/python -m pytest -p no:inline_snapshot -n 2 --dist loadscope $(PYTEST_ARGS)
 
 .PHONY: fmt
 fmt: $(READY) ## format the code and mend what the linter can mend

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +56,23 @@ def _server_url(config: pytest.Config) -> str:
 def pytest_configure_node(node: Any) -> None:
     """Let the workers of ``-n`` share the controller's server."""
     node.workerinput["postgresql_url"] = _server_url(node.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let no lone surrogate, as some tests print, keep a worker of ``-n`` from telling how a test went."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="replace").decode()
+        case dict():
+            return {key: _encodable(below) for key, below in value.items()}
+        case list() | tuple():
+            return type(value)(map(_encodable, value))
+    return value
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -21,7 +21,7 @@ class Reader:
     def __init__(self, folder: Path, database_url: str, **variables: str) -> None:
         self._folder = folder
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "COLUMNS"))},
             "CMBAGENT_OTEL_DATABASE_URL": database_url,
             "XDG_STATE_HOME": str(folder / "state"),
             **variables,
