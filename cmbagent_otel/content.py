@@ -80,7 +80,8 @@ def limit() -> int:
 
 def capture(span: Span, key: str, value: str) -> None:
     """Record content under ``key``, if the gate is open and the span is recorded."""
-    keep_later(span, key, partial(prepare, value), len(value))
+    if _gate.recorded:
+        keep_later(span, key, partial(prepare, value), len(value))
 
 
 def keep(span: Span, key: str, text: str) -> None:
