@@ -157,6 +157,21 @@ def test_a_deadlock_is_tried_again(migrated_postgres_url: str) -> None:
     engine.dispose()
 
 
+def test_a_serialization_failure_is_tried_again(migrated_postgres_url: str) -> None:
+    with psycopg.connect(migrated_postgres_url, autocommit=True) as other:
+        other.execute("CREATE SEQUENCE tries")  # what a rolled back transaction drew is not given again
+        other.execute(
+            "CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('tries') = 1 THEN RAISE SQLSTATE '40001'; END IF; RETURN NULL; END $$"
+        )
+        other.execute("CREATE TRIGGER fail_once AFTER INSERT ON dag_nodes EXECUTE FUNCTION fail_once()")
+    engine = open_engine(migrated_postgres_url)
+    assert Writer(engine).write([ROOT]) == (1, 0)
+    assert scalars(engine, "SELECT last_value > 1 FROM tries") == [True]
+    check_invariants(engine)
+    engine.dispose()
+
+
 def test_a_heartbeat_moves_forward_only(engine: Engine) -> None:
     writer = Writer(engine)
     writer.write([ROOT])
