@@ -13,7 +13,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
+
+Chat: TypeAlias = Callable[[dict[str, Any]], None]
+"""What the agents do in a chat, and to the context variables that they share."""
 
 
 class PhaseExecutionManager:
@@ -65,6 +68,48 @@ class PhaseExecutionManager:
         return None
 
 
+def interactive_step(
+    manager: PhaseExecutionManager, chats: Iterator[Chat], reviews: Iterator[str | None], *, announced: bool
+) -> None:
+    """The loop of the interactive phase over its step 1: attempts, within what a person sends back.
+
+    Args:
+        manager: of the phase.
+        chats: one for each attempt, in order.
+        reviews: what the person wants done again, maybe without a word; None: nothing.
+        announced: whether the manager is told of a redo, as in the fork's earlier state; its later one goes round the
+            same loop in silence.
+    """
+    phase = manager.phase
+    manager.start_step(1, "Compute")
+    redos = 0
+    while True:
+        feedback = getattr(phase, "_accumulated_feedback", "")
+        if redos and announced:
+            manager.create_redo_branch(1, redos, hypothesis=feedback or f"Redo attempt {redos}")
+        if not any(_attempt(manager, next(chats), number) for number in range(phase.config.max_n_attempts)):
+            manager.fail_step(1, "Max attempts exceeded")
+            return
+        review = next(reviews)
+        if review is None:
+            break
+        redos += 1
+        phase._accumulated_feedback = "\n\n".join(filter(None, (feedback, review)))
+    manager.complete_step(1, "Step completed")
+
+
+def _attempt(manager: PhaseExecutionManager, chat: Chat, earlier: int) -> bool:
+    cmbagent = CMBAgent(**manager.get_managed_cmbagent_kwargs())
+    cmbagent.chat = chat
+    limit = manager.phase.config.max_n_attempts
+    shared = {"current_plan_step_number": 1, "n_attempts": earlier, "max_n_attempts": limit}
+    try:
+        cmbagent.solve("task", initial_agent="control", shared_context=shared, step=1)
+    except ConnectionError:
+        return False
+    return bool(cmbagent.agents[0].agent.context_variables["n_attempts"] < limit)
+
+
 class WorkflowExecutor:
     """Runs the phases of a workflow one after the other."""
 
@@ -110,7 +155,7 @@ class CMBAgent:
         self.mode = mode
         self.session_id = parent_session_id
         self.agents = [SimpleNamespace(agent=SimpleNamespace(context_variables=None, chat_messages={}))]
-        self.chat: Callable[[dict[str, Any]], None] = lambda _: None
+        self.chat: Chat = lambda _: None
 
     def solve(  # noqa: PLR0917 - as in the original
         self,

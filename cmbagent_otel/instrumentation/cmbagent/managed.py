@@ -25,6 +25,8 @@ class ManagedPhase:
         self._task: Task | None = None
         self._chats = 0
         """Chats in the attempt under way."""
+        self._heard: str | None = None
+        """What people had said in the phase when it began."""
         context, shared = manager.context, manager.context.shared_state or {}
         if scopes.enclosing()[1] is None:
             session = shared.get("_session_id")
@@ -94,7 +96,7 @@ class ManagedPhase:
     # -- chats within --------------------------------------------------------------------------------------
 
     def chat(self, cmbagent: Any, shared_context: Mapping[str, Any] | None) -> Progress:
-        """A chat begins. A second one in the same attempt does the step again."""
+        """A chat begins. One after a failure, or after another in the same attempt, does the step again."""
         task = self._task
         if task is None:
             return Progress(cmbagent, self.node, self._steps)
@@ -103,11 +105,11 @@ class ManagedPhase:
             task = self._task = task._replace(agent=agent)
             if self._steps.node is not None:
                 self._steps.node.span.set_attribute(semconv.AGENT_NAME, agent)
-        if self._steps.current is None:
+        failed, heard = self._steps.current is None, self._feedback()
+        if failed and heard == self._heard:
             self._begin(task, RedoReason.FAILURE)
-        elif self._chats:
-            feedback = getattr(self._manager.phase, "_accumulated_feedback", None)
-            self._begin(task, RedoReason.FEEDBACK if self._is_with_people else None, feedback or None)
+        elif failed or self._chats:
+            self._begin(task, RedoReason.FEEDBACK if self._is_with_people else None, heard)
         self._chats += 1
         return Progress(cmbagent, self.node, self._steps, task)
 
@@ -117,10 +119,15 @@ class ManagedPhase:
     def _is_with_people(self) -> bool:
         return str(self._manager.phase.phase_type).startswith("hitl")
 
+    def _feedback(self) -> str | None:
+        """What people have said in the phase so far."""
+        return getattr(self._manager.phase, "_accumulated_feedback", None) or None
+
     def _begin(self, task: Task, reason: str | None, hypothesis: str | None = None) -> None:
         self._leave()
         self._task = task
         self._chats = 0
+        self._heard = self._feedback()
         config = self._manager.phase.config
         limits = [getattr(config, name, None) for name in ("max_redos", "max_n_attempts")]
         known = [limit for limit in limits if isinstance(limit, int)]

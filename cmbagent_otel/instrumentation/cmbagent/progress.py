@@ -88,21 +88,23 @@ class Progress:
     def _take_note(self) -> None:
         """See what tools have changed since the last look."""
         now, before = read(self._cmbagent), self._seen
-        told, self._told = self._told and self._task is None, False
+        told, self._told = self._told, False
         self._seen = now
         current = self._steps.current
         if current is None:
             return
-        if told and now.word and now.number == current.number:
+        # The fork begins a later attempt's chat with the failures of the earlier ones counted.
+        failed_again = before is not NOTHING and now.failures > before.failures
+        says_failed = told and "failed" in now.word
+        is_ours = self._task is None
+        if told and is_ours and now.word and now.number == current.number:
             current.set_status(now.word)
-        if self._task is None and now.number is not None and now.number != current.number:
+        if is_ours and now.number is not None and now.number != current.number:
             self._steps.end()
-        elif now.failures > before.failures:
-            self._steps.end(failed=EXECUTION_FAILED)
-        elif told and "completed" in now.word:
+        elif failed_again or (says_failed and is_ours):
+            self._steps.end(failed=STEP_FAILED if says_failed else EXECUTION_FAILED)
+        elif told and is_ours and "completed" in now.word:
             self._steps.end()
-        elif told and "failed" in now.word:
-            self._steps.end(failed=STEP_FAILED)
 
     def _turn(self, agent: str) -> Node | None:
         self._last_agent = agent

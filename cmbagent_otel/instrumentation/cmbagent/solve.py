@@ -76,7 +76,9 @@ def begin_solve(
         _logger.info("joined run %s", scope.run_id)
         if isinstance(scope.extra, ManagedPhase):
             managed = scope.extra
-            return SolveCall(managed.node, managed.chat(cmbagent, given.get("shared_context")), scope)
+            progress = managed.chat(cmbagent, given.get("shared_context"))
+            # The chat may have begun the step anew, and then stands within that attempt.
+            return SolveCall(managed.node, progress, scopes.enclosing()[1] or scope)
         if scope.kind == NodeKind.STEP:
             return None
         phase = Node(trace.get_current_span(context), context, scope)
