@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Self, TypeAlias
 
+import cmbagent_otel as otel
+
 Chat: TypeAlias = Callable[[dict[str, Any]], None]
 """What the agents do in a chat, and to the context variables that they share."""
 
@@ -177,6 +179,12 @@ def one_shot(task: str, agent: str = "engineer") -> str:
 
 
 one_shot.__module__ = "cmbagent.workflows.one_shot"
+
+
+def turn(agent: str) -> None:
+    """An agent's turn."""
+    with otel.agent(agent):
+        pass
 
 
 def new_workflow(name: str) -> Any:
