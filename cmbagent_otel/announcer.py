@@ -59,7 +59,8 @@ class StartAnnouncer(SpanProcessor):
             self._begin(span.resource)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Ended spans travel by the traces signal."""
+        """Nothing is to be told of it: ended spans travel by the traces signal."""
+        self._live.ended(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what was told so far."""

@@ -6,10 +6,9 @@ A start record is held back for half a second: a span that ends meanwhile sends 
 from __future__ import annotations
 
 import time
-from collections import deque
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Span
+from opentelemetry.sdk.trace import ReadableSpan, Span
 
 from cmbagent_otel import semconv
 from cmbagent_otel.scope import mark_inner
@@ -18,12 +17,10 @@ from cmbagent_otel.spans.lean import LeanSpan
 from cmbagent_otel.spans.record import Heartbeat, Record, default_run_id
 
 HELD_BACK_NANO = 500_000_000
-_WATCHED = 2_048
-"""So many spans may wait to be looked at; past them the program's threads let go of those that have ended."""
 
 
 class Live:
-    """Spans begun are appended by the program's threads and taken by one thread of ours.
+    """Told of spans by the program's threads, asked by one thread of ours.
 
     Args:
         heartbeat_interval: seconds between two heartbeats of a run.
@@ -31,52 +28,40 @@ class Live:
 
     def __init__(self, heartbeat_interval: float) -> None:
         self._interval = heartbeat_interval
-        self._started: deque[Span] = deque()
-        self._running: deque[Span] = deque()
+        self._begun: dict[int, Span] = {}
+        """Under way, and not announced; in the order in which they began."""
         self._roots: dict[int, Span] = {}
         self._next_heartbeat = 0.0
 
     def begun(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note that ``span`` has begun; appends, and hardly more."""
-        if type(span) is not LeanSpan:  # those are ours, and none is a root
+        """Note that ``span`` has begun."""
+        self._begun[id(span)] = span
+        if type(span) is not LeanSpan:  # that is one of ours
             mark_inner(span, parent_context)
-            parent = span.parent
-            if parent is None or parent.is_remote:
-                self._roots[id(span)] = span
-        self._started.append(span)
-        if len(self._started) > _WATCHED:
-            self._let_go()
+        parent = span._parent  # noqa: SLF001 - the property would be called for each span
+        if parent is None or parent.is_remote:
+            self._roots[id(span)] = span
 
-    def _let_go(self) -> None:
-        """Look at the two oldest: the one that came makes room for itself, and for one of those before it."""
-        for _ in range(2):
-            try:
-                span = self._started.popleft()
-            except IndexError:
-                return
-            if span.end_time is None:
-                self._running.append(span)
-            else:
-                self._roots.pop(id(span), None)
+    def ended(self, span: ReadableSpan) -> bool:
+        """Let go of a span that has ended; says whether it was announced before."""
+        key = id(span)
+        self._roots.pop(key, None)
+        return self._begun.pop(key, None) is None
 
     def due(self, count: int, *, everything: bool = False) -> list[Record]:
         """At most ``count`` start records that were held back long enough, and a heartbeat when it is time."""
         now = time.time_ns()
         before = now if everything else now - HELD_BACK_NANO
         records: list[Record] = []
-        while len(records) < count:
-            queue = self._running or self._started
-            try:
-                span = queue.popleft()
-            except IndexError:
-                break
-            # A start far ahead of the clock was given by the program; waiting for it would hold up the others.
+        for key, span in self._begun.copy().items():  # a copy is made at once, whatever other threads do
+            # A start far ahead of the clock was given by the program; waiting for it would take too long.
             if before < (span.start_time or 0) <= now + HELD_BACK_NANO:
-                queue.appendleft(span)
+                continue
+            if len(records) == count:
                 break
-            if span.end_time is not None:
-                self._roots.pop(id(span), None)
-            elif semconv.ABANDONED not in (span.attributes or {}):
+            if self._begun.pop(key, None) is None or span.end_time is not None:
+                continue  # ended meanwhile
+            if semconv.ABANDONED not in (span.attributes or {}):
                 record = from_sdk(span)
                 if record is not None:
                     records.append(record)
@@ -91,7 +76,7 @@ class Live:
             return None
         runs: dict[str, None] = {}
         owner = ""
-        for key, span in list(self._roots.items()):
+        for key, span in self._roots.copy().items():
             if span.end_time is not None or span.context is None:
                 self._roots.pop(key, None)
             elif (span.start_time or 0) <= started_before:  # before that the run has no row

@@ -1,6 +1,6 @@
 """The lossless, live door of the program's own process.
 
-On the program's threads a span is appended to a queue, twice, and nothing else happens. A thread of ours
+On the program's threads a span is noted when it begins, and queued when it ends; nothing else happens. A thread of ours
 turns spans into records and delivers them.
 """
 
@@ -80,17 +80,20 @@ class DagSpanProcessor(SpanProcessor):
         if self._closed:
             self._deliver_late(span)
             return
+        was_announced = self._live.ended(span)
         self._ended.append(span)
-        waiting = len(self._ended)
-        if waiting >= BATCH:
-            if waiting > self._settings.queue_limit:
-                self._overflow()
-            if not self._wake.is_set():
-                self._wake.set()
-        elif (span.attributes or {}).get(semconv.NODE_KIND) in _HANDED_OVER_AT_ONCE:
+        if len(self._ended) >= BATCH:
+            self._hurry()
+        elif was_announced and (span.attributes or {}).get(semconv.NODE_KIND) in _HANDED_OVER_AT_ONCE:
             self._wake.set()
         if self._thread is None:
             self._start_thread()
+
+    def _hurry(self) -> None:
+        if len(self._ended) > self._settings.queue_limit:
+            self._overflow()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _start_thread(self) -> None:
         with self._overflow_lock:
