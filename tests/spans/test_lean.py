@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
+    TraceState,
     set_span_in_context,
 )
 
@@ -35,16 +37,16 @@ OTHER = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMP
 
 
 class Both:
-    """The SDK's tracer and the lean one, of one provider, within one root."""
+    """The SDK's tracer and the lean one, of one provider, within one root, or what else is ``around``."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, around: trace.Span | None = None, **limits: int) -> None:
         self.exported = InMemorySpanExporter()
         self.provider = TracerProvider(span_limits=SpanLimits(**limits), shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exported))
         self.sdk = self.provider.get_tracer("t", "1")
         self.lean = lean(self.sdk)
         self.root = self.sdk.start_span("root")
-        self.within = set_span_in_context(self.root)
+        self.within = set_span_in_context(around if around is not None else self.root)
 
     def live(self, life: Callable[[trace.Span], object], **begun: Any) -> tuple[Any, Any]:
         """What the SDK's span says after ``life``, and what the lean one says."""
@@ -65,6 +67,8 @@ def shape(span: ReadableSpan) -> dict[str, Any]:
     """All that a span says but its own id, and what no two spans share."""
     said = json.loads(span.to_json().replace("Infinity", "0"))
     del said["context"]["span_id"]
+    if span.parent is None:
+        del said["context"]["trace_id"]
     for event in said["events"]:
         if event["name"] == "exception":
             del event["timestamp"]
@@ -76,6 +80,8 @@ def shape(span: ReadableSpan) -> dict[str, Any]:
         "dropped": (span.dropped_attributes, span.dropped_events, span.dropped_links),
         "scope": (span.instrumentation_scope.to_json(), span._instrumentation_info),  # to read it warns
         "flags": span.context.trace_flags,
+        "context": [type(part) for part in span.context],
+        "parent": span.parent,
         "order": list(span.attributes or {}),
     }
 
@@ -96,6 +102,18 @@ STEPS = st.one_of(
     st.tuples(st.just("record_exception"), st.just(ValueError("no")), ATTRIBUTES),
     st.tuples(st.just("end"), st.integers(11, 19)),
 )
+AROUND = st.one_of(
+    st.none(),  # a root of this process
+    st.just(trace.INVALID_SPAN),
+    st.builds(
+        lambda remote, flags, state: NonRecordingSpan(
+            SpanContext(7, 8, is_remote=remote, trace_flags=TraceFlags(flags | TraceFlags.SAMPLED), trace_state=state)
+        ),
+        st.booleans(),
+        st.integers(0, 255),
+        st.one_of(st.none(), st.just(TraceState([("a", "b")]))),
+    ),
+)
 LIMITS = ("max_span_attributes", "max_event_attributes", "max_link_attributes", "max_events", "max_links")
 
 
@@ -104,9 +122,14 @@ LIMITS = ("max_span_attributes", "max_event_attributes", "max_link_attributes", 
     links=st.lists(ATTRIBUTES, max_size=3),
     steps=st.lists(STEPS),
     limits=st.fixed_dictionaries({}, optional={name: st.integers(1, 4) for name in LIMITS}),
+    around=AROUND,
 )
 def test_a_lean_span_says_what_the_sdks_says_after_any_life(
-    begun: dict[str, Any], links: list[dict[str, Any]], steps: list[tuple[Any, ...]], limits: dict[str, int]
+    begun: dict[str, Any],
+    links: list[dict[str, Any]],
+    steps: list[tuple[Any, ...]],
+    limits: dict[str, int],
+    around: trace.Span | None,
 ) -> None:
     def life(span: trace.Span) -> None:
         for name, *arguments in steps:
@@ -114,7 +137,7 @@ def test_a_lean_span_says_what_the_sdks_says_after_any_life(
 
     logging.disable(logging.WARNING)
     try:
-        of_sdk, lean_one = Both(**limits).live(
+        of_sdk, lean_one = Both(around, **limits).live(
             life,
             attributes=begun,
             links=[Link(OTHER, attributes) for attributes in links],
@@ -133,12 +156,19 @@ def test_a_block_that_raises_says_the_same_of_both() -> None:
     of_sdk, lean_one = Both().live(life)
     assert lean_one == of_sdk
     assert lean_one["status"]["status_code"] == "ERROR"
+
+
+@pytest.mark.parametrize("record", [True, False])
+@pytest.mark.parametrize("mark", [True, False])
+def test_an_exception_is_noted_by_both_as_was_asked_for(*, record: bool, mark: bool) -> None:
     both = Both()
     ends: list[Any] = []
+    asked = {"record_exception": record, "set_status_on_exception": mark}
     for tracer in (both.sdk, both.lean):
-        with pytest.raises(ValueError, match="no"), tracer.start_span("name", both.within, start_time=10) as span:
+        begun: Any = tracer.start_span("name", both.within, start_time=10, **asked)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="no"), begun as span:
             raise ValueError("no")
-        ends.append({**shape(span), "end_time": 20})  # type: ignore[arg-type]
+        ends.append({**shape(span), "end_time": 20})
     assert ends[1] == ends[0]
 
 
@@ -191,14 +221,42 @@ def test_processors_may_add_attributes_when_a_span_begins() -> None:
     assert told == [("start", both.within), ("end", {"added": True})]
 
 
-@pytest.mark.parametrize(
-    "parent",
-    [None, NonRecordingSpan(OTHER), NonRecordingSpan(SpanContext(1, 2, is_remote=False))],
-    ids=["none", "remote", "not recording"],
-)
-def test_a_span_without_a_sampled_parent_of_this_process_is_the_sdks_own(parent: trace.Span | None) -> None:
-    span = Both().lean.start_span("name", set_span_in_context(parent) if parent else Context())
+def test_what_is_within_an_unsampled_span_is_left_to_the_sdk() -> None:
+    parent = NonRecordingSpan(SpanContext(1, 2, is_remote=False))
+    span = Both().lean.start_span("name", set_span_in_context(parent))
     assert not isinstance(span, LeanSpan)
+    assert not span.is_recording()
+
+
+def test_a_tracer_that_was_turned_off_makes_no_spans() -> None:
+    both = Both()
+    both.sdk._tracer_config = type("Off", (), {"is_enabled": False})()  # type: ignore[attr-defined]
+    assert not both.lean.start_span("name", both.within).is_recording()
+
+
+def test_a_processor_that_is_added_later_hears_of_the_end_before_and_after_it() -> None:
+    both = Both()
+    both.lean.start_span("name", both.within).end()
+    heard: list[tuple[str, bool]] = []
+
+    class Listens(sdk.SpanProcessor):
+        def _on_ending(self, span: sdk.Span) -> None:
+            heard.append(("ending", span.end_time is not None))
+
+        def on_end(self, span: ReadableSpan) -> None:
+            heard.append(("end", span.end_time is not None))
+
+    both.provider.add_span_processor(Listens())
+    both.lean.start_span("name", both.within).end()
+    assert heard == [("ending", True), ("end", True)]
+
+
+def test_seeded_random_numbers_of_the_program_are_not_drawn_to_try_the_sdk_out() -> None:
+    tracer = TracerProvider().get_tracer("t")
+    random.seed(1)
+    before = random.getstate()
+    assert lean(tracer) is not tracer
+    assert random.getstate() == before
 
 
 @pytest.mark.parametrize(
