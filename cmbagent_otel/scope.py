@@ -44,6 +44,7 @@ else:
 _SUPPRESS_KEY = context_api._SUPPRESS_INSTRUMENTATION_KEY  # noqa: SLF001 - as opentelemetry.instrumentation.utils
 _LEGACY_SUPPRESS_KEY = "suppress_instrumentation"
 _OUTSIDE_OF_AGENTS = frozenset({NodeKind.WORKFLOW, NodeKind.PHASE, NodeKind.STEP})
+_NOT_PLACED = frozenset({NodeKind.WORKFLOW, NodeKind.PHASE})
 _ABANDONED_WITHIN_NANO = 250_000_000
 """Well before a start record is sent."""
 
@@ -51,48 +52,36 @@ _ABANDONED_WITHIN_NANO = 250_000_000
 class Scope:
     """What the context says of the innermost node of ours."""
 
-    __slots__ = (
-        "_siblings",
-        "extra",
-        "has_children",
-        "in_agent",
-        "kind",
-        "max_redos",
-        "place",
-        "recorded",
-        "run_id",
-        "session_id",
-        "span",
-    )
+    in_agent = False
+    """An agent turn stands between here and the innermost step, phase or workflow."""
+    max_redos: int | None = None
+    """The limit of redos that the program itself set."""
+    extra: Any = None
+    """What an instrumentor keeps for the spans below, such as the state of a chat."""
+    place: Place | None = None
+    """Asked by the agent turns below, down to the next phase, where they belong."""
+    span: Span | None = None
+    """The node's span, where it is one of this process."""
+    recorded = True
+    """False where nothing below is recorded either: hooks need not look."""
+    has_children = False
+    """A span of ours has begun here."""
+    _siblings: Siblings | None = None
 
-    def __init__(
-        self,
-        run_id: str,
-        session_id: str | None,
-        kind: str,
-        *,
-        in_agent: bool = False,
-        max_redos: int | None = None,
-        extra: Any = None,
-    ) -> None:
+    def __init__(self, run_id: str, session_id: str | None, kind: str) -> None:
         self.run_id = run_id
         self.session_id = session_id
         self.kind = kind
-        self.in_agent = in_agent
-        """An agent turn stands between here and the innermost step, phase or workflow."""
-        self.max_redos = max_redos
-        """The limit of redos that the program itself set."""
-        self.extra = extra
-        """What an instrumentor keeps for the spans below, such as the state of a chat."""
-        self.place: Place | None = None
-        """Asked by the agent turns below, down to the next phase, where they belong."""
-        self.span: Span | None = None
-        """The node's span, where it is one of this process."""
-        self.recorded = True
-        """False where nothing below is recorded either: hooks need not look."""
-        self.has_children = False
-        """A span of ours has begun here."""
-        self._siblings: Siblings | None = None
+
+    def inherit(self, around: Scope) -> None:
+        """Take over what holds in here, too."""
+        kind = self.kind
+        if around.in_agent and kind not in _OUTSIDE_OF_AGENTS:
+            self.in_agent = True
+        self.max_redos = around.max_redos
+        self.extra = around.extra
+        if around.place is not None and kind not in _NOT_PLACED:
+            self.place = around.place
 
     @property
     def siblings(self) -> Siblings:
@@ -100,6 +89,17 @@ class Scope:
         if self._siblings is None:
             self._siblings = Siblings()
         return self._siblings
+
+
+class Standpoint(Context):
+    """A context as :func:`start` made it: its span is that of its scope, and nothing in it asks for silence.
+
+    What somebody else derives from it is a plain context again, and is looked into.
+    """
+
+    __slots__ = ("scope",)
+
+    scope: Scope
 
 
 class Node:
@@ -194,6 +194,8 @@ def scope_of(context: Context | None = None) -> Scope | None:
 
 def is_ours(context: Context) -> bool:
     """Whether the current span of ``context`` is one that :func:`start` began."""
+    if type(context) is Standpoint:
+        return True
     scope = context.get(_SCOPE_KEY)
     return isinstance(scope, Scope) and scope.span is context.get(_SPAN_KEY)
 
@@ -214,10 +216,14 @@ def mark_inner(span: Span, parent_context: Context | None) -> None:
 def is_quiet() -> bool:
     """Whether nothing is recorded here: the context asks for no instrumentation, or what is around is not sampled."""
     current = current_context()
+    if type(current) is Standpoint:
+        return not current.scope.recorded
     scope = current.get(_SCOPE_KEY)
-    if isinstance(scope, Scope) and not scope.recorded:
-        return True
-    return bool(current.get(_SUPPRESS_KEY) or current.get(_LEGACY_SUPPRESS_KEY))
+    return (isinstance(scope, Scope) and not scope.recorded) or _asks_for_silence(current)
+
+
+def _asks_for_silence(context: Context) -> bool:
+    return bool(context.get(_SUPPRESS_KEY) or context.get(_LEGACY_SUPPRESS_KEY))
 
 
 def with_scope(context: Context, scope: Scope) -> Context:
@@ -233,6 +239,8 @@ def enclosing(*, for_workflow: bool = False) -> tuple[Context, Scope | None]:
     two that are opened side by side are two runs, and it needs no implicit one around it.
     """
     current = current_context()
+    if type(current) is Standpoint:
+        return current, current.scope
     scope = current.get(_SCOPE_KEY)
     span = current.get(_SPAN_KEY)
     if isinstance(scope, Scope):
@@ -278,8 +286,6 @@ def start(
     scope: Scope | None = None,
     run_id: str | None = None,
     session_id: str | None = None,
-    max_redos: int | None = None,
-    extra: Any = None,
     start_time: int | None = None,
 ) -> Node:
     """Begin a span of ours; attach it with :meth:`Node.attach`.
@@ -291,36 +297,46 @@ def start(
         context, scope = enclosing()
     elif scope is None:
         scope = scope_of(context)
-    if scope is not None and scope.place is not None:
-        context, scope = _placed(scope.place, node_kind, attributes, context, scope)
     if scope is not None:
+        if scope.place is not None:
+            context, scope = _placed(scope.place, node_kind, attributes, context, scope)
         scope.has_children = True
         run_id, session_id = scope.run_id, scope.session_id
-    stated: dict[str, Any] = {semconv.NODE_TYPE: node_type, semconv.NODE_KIND: node_kind}
-    if run_id is not None:
-        stated[semconv.RUN_ID] = run_id
-    stated.update(attributes)
+    stated = {semconv.NODE_TYPE: node_type, semconv.NODE_KIND: node_kind, semconv.RUN_ID: run_id, **attributes}
+    if run_id is None:
+        del stated[semconv.RUN_ID]
     span = destination.tracer().start_span(name, context, kind, stated, links, start_time)
     if run_id is None:
-        span_context = span.get_span_context()
-        run_id = default_run_id(f"{span_context.trace_id:032x}") if span_context.is_valid else ""
-        if run_id:
-            span.set_attribute(semconv.RUN_ID, run_id)
-    own = Scope(
-        run_id,
-        session_id,
-        node_kind,
-        in_agent=node_kind == NodeKind.AGENT
-        or (scope is not None and scope.in_agent and node_kind not in _OUTSIDE_OF_AGENTS),
-        max_redos=max_redos if max_redos is not None else (scope.max_redos if scope is not None else None),
-        extra=extra if extra is not None else (scope.extra if scope is not None else None),
-    )
-    if scope is not None and node_kind not in (NodeKind.WORKFLOW, NodeKind.PHASE):
-        own.place = scope.place
+        run_id = _named_by_trace(span)
+    own = Scope(run_id, session_id, node_kind)
     own.span = span
-    own.recorded = span.is_recording() or not destination.is_all_or_nothing()
+    if scope is not None:
+        own.inherit(scope)
+    if node_kind == NodeKind.AGENT:
+        own.in_agent = True
+    if not span.is_recording() and destination.is_all_or_nothing():
+        own.recorded = False
+    return Node(span, _inside(context, span, own), own)
+
+
+def _named_by_trace(span: Span) -> str:
+    """The run of a root that names none."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return ""
+    run_id = default_run_id(f"{context.trace_id:032x}")
+    span.set_attribute(semconv.RUN_ID, run_id)
+    return run_id
+
+
+def _inside(context: Context, span: Span, scope: Scope) -> Context:
     # One copy of the context, where the two setters of the API would make four.
-    return Node(span, Context({**context, _SPAN_KEY: span, _SCOPE_KEY: own}), own)
+    inside = {**context, _SPAN_KEY: span, _SCOPE_KEY: scope}
+    if type(context) is not Standpoint and _asks_for_silence(context):
+        return Context(inside)
+    standpoint = Standpoint(inside)
+    standpoint.scope = scope
+    return standpoint
 
 
 def _placed(

@@ -162,15 +162,12 @@ class Phase(Part):
         self._siblings = enclosing.siblings
         attributes: dict[str, Any] = {semconv.PHASE_TYPE: self.type}
         self._follows = follow(self._siblings, attributes)
-        return scopes.start(
-            f"phase {self.type}",
-            self.type,
-            NodeKind.PHASE,
-            attributes,
-            context=context,
-            scope=enclosing,
-            max_redos=self.max_redos,
+        node = scopes.start(
+            f"phase {self.type}", self.type, NodeKind.PHASE, attributes, context=context, scope=enclosing
         )
+        if self.max_redos is not None:
+            node.scope.max_redos = self.max_redos
+        return node
 
     def _finish(self, node: Node, error: BaseException | None) -> None:
         if self._siblings is not None:

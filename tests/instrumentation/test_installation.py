@@ -235,7 +235,7 @@ def test_fault_of_ours_is_counted_and_the_program_goes_on(
         raise RuntimeError("a fault of ours")
 
     if place == "begin":
-        monkeypatch.setattr(turn, "name_of", fail)
+        monkeypatch.setattr(turn, "known", fail)
     else:
         monkeypatch.setattr(message, "record", fail)
     instrumentor.instrument(tracer_provider=provider)

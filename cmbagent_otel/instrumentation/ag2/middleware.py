@@ -78,8 +78,8 @@ class Outermost:
             NodeType.SUB_AGENT if scope is not None and scope.in_agent else NodeType.AGENT,
             NodeKind.AGENT,
             attributes,
-            extra=_Turn(self._name),
         )
+        node.scope.extra = _Turn(self._name)
         if handoff is not None:
             node.span.add_event(semconv.HANDOFF_EVENT, handoff)
         asked = words.of_request(event)

@@ -13,10 +13,12 @@ from cmbagent_otel.instrumentation.autogen.message import is_flat
 def describe(answer: Any) -> dict[str, Any]:
     """Who answered and why the answer ended, as attributes."""
     attributes: dict[str, Any] = {}
-    for name, key in (("model", semconv.RESPONSE_MODEL), ("id", semconv.RESPONSE_ID)):
-        value = getattr(answer, name, None)
-        if value:
-            attributes[key] = str(value)
+    model = getattr(answer, "model", None)
+    if model:
+        attributes[semconv.RESPONSE_MODEL] = str(model)
+    response_id = getattr(answer, "id", None)
+    if response_id:
+        attributes[semconv.RESPONSE_ID] = str(response_id)
     reasons = finish_reasons(answer)
     if reasons:
         attributes[semconv.RESPONSE_FINISH_REASONS] = reasons
@@ -26,10 +28,12 @@ def describe(answer: Any) -> dict[str, Any]:
 def finish_reasons(answer: Any) -> tuple[str, ...]:
     """One for each choice; the responses API has a status instead."""
     choices = getattr(answer, "choices", None)
-    if choices is None:
-        choices = [answer]
-    reasons = [getattr(choice, "finish_reason", None) or getattr(choice, "status", None) for choice in choices]
-    return tuple([str(reason) for reason in reasons if reason])
+    said: list[str] = []
+    for choice in (answer,) if choices is None else choices:
+        reason = getattr(choice, "finish_reason", None) or getattr(choice, "status", None)
+        if reason:
+            said.append(str(reason))
+    return tuple(said)
 
 
 _DETAILS = (
@@ -39,16 +43,19 @@ _DETAILS = (
     ("output_tokens_details", "reasoning_tokens", semconv.USAGE_REASONING_OUTPUT_TOKENS),
 )
 """Details of the usage, what to read of them, and what it is; of two with one meaning, one is the responses API's."""
+_WITH_DETAILS = frozenset(group for group, _, _ in _DETAILS)
 
 
 def billed_details(answer: Any) -> dict[str, Any]:
     """What of the tokens came from the vendor's cache, and what was reasoning, as attributes."""
-    usage = _get(answer, "usage")
     found: dict[str, Any] = {}
-    if usage is None:
+    usage = _get(answer, "usage")
+    # What an OpenAI model lacks it looks for in Python, at length.
+    fields = usage if isinstance(usage, dict) else getattr(usage, "__dict__", None)
+    if not fields or _WITH_DETAILS.isdisjoint(fields):
         return found
     for group, name, key in _DETAILS:
-        details = usage.get(group) if isinstance(usage, dict) else getattr(usage, group, None)
+        details = fields.get(group)
         tokens = None if details is None else _get(details, name)
         if tokens and isinstance(tokens, int):
             found[key] = tokens

@@ -7,7 +7,7 @@ from typing import Any
 
 from cmbagent_otel import scope as scopes
 from cmbagent_otel import semconv
-from cmbagent_otel.instrumentation.autogen.kinds import MANAGER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.kinds import MANAGER, known
 from cmbagent_otel.instrumentation.autogen.neighbours import CONVERSATION, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, Conversation, call_of, is_own_super
 from cmbagent_otel.scope import Scope
@@ -34,13 +34,13 @@ def begin_chat(
 
 def open_chat(sender: Any, recipient: Any) -> Conversation:
     """A chat that ``sender`` opens with ``recipient``, named after the recipient."""
-    name = name_of(recipient)
+    name, kind = known(recipient)
     attributes = {
         semconv.OPERATION_NAME: Operation.INVOKE_WORKFLOW,
         semconv.WORKFLOW_NAME: name,
         semconv.CHAT_NAME: name,
     }
-    if kind_of(recipient) is MANAGER:
+    if kind is MANAGER:
         attributes[semconv.CHAT_MANAGER] = name
     node = scopes.start(f"{Operation.INVOKE_WORKFLOW} {name}", NodeType.CHAT, NodeKind.CHAT, attributes)
     call = Conversation(node, sender, Chat(recipient))

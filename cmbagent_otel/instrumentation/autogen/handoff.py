@@ -25,7 +25,7 @@ def state_handoff(chat: Chat, agent: Any, attributes: dict[str, Any]) -> dict[st
     if kind is None or source is None or source.agent is agent:
         return None
     attributes[semconv.HANDOFF_KIND] = kind
-    source_id = scopes.id_of(source.span_context)
+    source_id = source.node.id
     if source_id is not None:
         attributes[semconv.HANDOFF_FROM] = source_id
     return {

@@ -25,10 +25,14 @@ def _of_class(cls: type[Any]) -> str:
 
 def kind_of(agent: Any) -> str:
     """``agent``, ``user``, ``manager`` of a group chat, or ``executor`` of a group's tools."""
-    found = _of_class(type(agent))  # type: ignore[arg-type] # typeshed: a class is hashable all right
-    if found is AGENT and agent.name in _EXECUTOR_NAMES:
-        return EXECUTOR
-    return found
+    return known(agent)[1]
+
+
+def known(agent: Any) -> tuple[str, str]:
+    """Its name and its kind, of one look."""
+    name = str(getattr(agent, "name", agent))
+    kind = _of_class(type(agent))  # type: ignore[arg-type] # typeshed: a class is hashable all right
+    return name, EXECUTOR if kind is AGENT and name in _EXECUTOR_NAMES else kind
 
 
 def name_of(agent: Any) -> str:

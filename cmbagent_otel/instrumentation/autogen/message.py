@@ -14,7 +14,7 @@ from opentelemetry.trace import Span
 
 from cmbagent_otel import content, semconv
 from cmbagent_otel import scope as scopes
-from cmbagent_otel.instrumentation.autogen.kinds import USER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.kinds import USER, known, name_of
 from cmbagent_otel.instrumentation.autogen.state import chat_within
 from cmbagent_otel.semconv import NodeKind
 from cmbagent_otel.spans.chance import new_uuid
@@ -45,17 +45,18 @@ def look_at_send(sender: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return
     message = args[0] if args else kwargs.get("message")
     recipient = args[1] if len(args) > 1 else kwargs.get("recipient")
-    record(trace.get_current_span(context), sender, recipient, message)
+    name, kind = known(sender)
+    record(trace.get_current_span(context), name, "user" if kind is USER else "assistant", recipient, message)
 
 
-def record(span: Span, sender: Any, recipient: Any, message: Any) -> None:
-    """Add the event of one message to ``span``."""
+def record(span: Span, sender: str, role: str, recipient: Any, message: Any) -> None:
+    """Add the event of one message to ``span``; ``role`` is what the sender has where the message states none."""
     if not span.is_recording():
         return
     attributes = {
         semconv.EVENT_ID: new_uuid(),
-        semconv.MESSAGE_SENDER: name_of(sender),
-        semconv.MESSAGE_ROLE: _role(message, "user" if kind_of(sender) is USER else "assistant"),
+        semconv.MESSAGE_SENDER: sender,
+        semconv.MESSAGE_ROLE: _role(message, role),
     }
     if recipient is not None:
         attributes[semconv.MESSAGE_RECIPIENT] = name_of(recipient)

@@ -37,7 +37,6 @@ _PROVIDERS = {
     "responses": "openai",
 }
 """AG2's ``api_type`` -> ``gen_ai.provider.name``; one that is not here is its own name."""
-_TOKENS = (("prompt_tokens", semconv.USAGE_INPUT_TOKENS), ("completion_tokens", semconv.USAGE_OUTPUT_TOKENS))
 _REQUEST = (
     ("temperature", semconv.REQUEST_TEMPERATURE),
     ("top_p", semconv.REQUEST_TOP_P),
@@ -52,7 +51,7 @@ class ModelCall(ChatCall):
     __slots__ = ("billed", "cached", "failures")
 
     def __init__(self, node: Node, wrapper: Any, chat: Chat | None) -> None:
-        super().__init__(node, wrapper, chat)
+        ChatCall.__init__(self, node, wrapper, chat)
         self.billed: list[Mapping[str, Any]] = []
         """Usage as AG2 read it from each answer of the vendor; several where a filter refused some."""
         self.cached = False
@@ -80,7 +79,7 @@ class ModelCall(ChatCall):
             attributes[semconv.LLM_CACHED] = True
         span.set_attributes(attributes)
         if content.is_recorded():
-            reason = next(iter(answer.finish_reasons(result)), None)
+            reason = next(iter(attributes.get(semconv.RESPONSE_FINISH_REASONS, ())), None)
             said = answer.messages(result)
             messages_of.keep(span, semconv.OUTPUT_MESSAGES, said, role="assistant", finish_reason=reason)
 
@@ -95,17 +94,17 @@ class ModelCall(ChatCall):
         if attempts > 1:
             self.node.span.set_attribute(semconv.LLM_ATTEMPTS, attempts)
         span = self.node.span
-        super().close(error)
+        ChatCall.close(self, error)
         record_model_call(span)
 
     def _tokens(self) -> dict[str, int]:
-        found = {semconv.USAGE_INPUT_TOKENS: 0, semconv.USAGE_OUTPUT_TOKENS: 0}
+        given = said = 0
         for usage in self.billed:
-            for name, key in _TOKENS:
-                tokens = usage.get(name)
-                if isinstance(tokens, int):
-                    found[key] += tokens
-        return found
+            tokens = usage.get("prompt_tokens")
+            given += tokens if isinstance(tokens, int) else 0
+            tokens = usage.get("completion_tokens")
+            said += tokens if isinstance(tokens, int) else 0
+        return {semconv.USAGE_INPUT_TOKENS: given, semconv.USAGE_OUTPUT_TOKENS: said}
 
 
 def begin_model(
@@ -126,15 +125,7 @@ def begin_model(
     agent = kwargs.get("agent")
     if agent is not None:
         attributes[semconv.AGENT_NAME] = name_of(agent)
-    for name, key in _REQUEST:
-        value = kwargs.get(name, entry.get(name))
-        if value is not None and isinstance(value, int | float):
-            attributes[key] = value
-    choices = kwargs.get("n", entry.get("n"))
-    if isinstance(choices, int) and choices != 1:
-        attributes[semconv.REQUEST_CHOICE_COUNT] = choices
-    if kwargs.get("stream", entry.get("stream")):
-        attributes[semconv.REQUEST_STREAM] = True
+    _asked_for({**entry, **kwargs}, attributes)
     _server(wrapper, attributes)
     node = scopes.start(
         f"{Operation.CHAT} {model}",
@@ -150,6 +141,19 @@ def begin_model(
         _capture_input(node, chat, agent, kwargs.get("messages") or ())
     node.attach()
     return call
+
+
+def _asked_for(config: Mapping[str, Any], attributes: dict[str, Any]) -> None:
+    """What shapes the answer."""
+    for name, key in _REQUEST:
+        value = config.get(name)
+        if value is not None and isinstance(value, int | float):
+            attributes[key] = value
+    choices = config.get("n")
+    if isinstance(choices, int) and choices != 1:
+        attributes[semconv.REQUEST_CHOICE_COUNT] = choices
+    if config.get("stream"):
+        attributes[semconv.REQUEST_STREAM] = True
 
 
 def look_at_usage(wrapper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -198,17 +202,19 @@ def noting_failure(switch: Switch) -> Wrapper:
 def _current() -> ModelCall | None:
     scope = scopes.scope_of()
     call = scope.extra if scope is not None else None
-    return call if isinstance(call, ModelCall) else None
+    return call if type(call) is ModelCall else None
 
 
 def _entry_that_answered(wrapper: Any, response: Any) -> Mapping[str, Any] | None:
     """The entry of the ``config_list`` behind the answer, where it is not the first."""
     index = getattr(response, "config_id", None)
     if index is None:
-        kept = getattr(wrapper, "_response_metadata", {}).get(getattr(response, "id", None), {})
-        index = kept.get("config_id")
+        kept = getattr(wrapper, "_response_metadata", {}).get(getattr(response, "id", None))
+        index = kept.get("config_id") if kept is not None else None
+    if not index or not isinstance(index, int):
+        return None
     entries: Sequence[Mapping[str, Any]] = getattr(wrapper, "_config_list", ())
-    return entries[index] if isinstance(index, int) and 0 < index < len(entries) else None
+    return entries[index] if 0 < index < len(entries) else None
 
 
 def _first_entry(wrapper: Any) -> Mapping[str, Any]:
@@ -217,13 +223,19 @@ def _first_entry(wrapper: Any) -> Mapping[str, Any]:
 
 
 def _provider(config: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-    api_type = str(config.get("api_type") or entry.get("api_type") or "openai").lower()
+    api_type = config.get("api_type") or entry.get("api_type") or "openai"
+    return _PROVIDERS.get(api_type) or _provider_named(str(api_type).lower())
+
+
+def _provider_named(api_type: str) -> str:
     return _PROVIDERS.get(api_type.removesuffix("_v2"), api_type)
 
 
 def _server(wrapper: Any, attributes: dict[str, Any]) -> None:
     clients = getattr(wrapper, "_clients", None)
     client = getattr(clients[0], "_oai_client", None) if clients else None
+    if client is None:
+        return
     url = getattr(client, "base_url", None)
     host = getattr(url, "host", None)
     if host:

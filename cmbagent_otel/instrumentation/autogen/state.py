@@ -10,9 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext
-
 from cmbagent_otel.instrumentation.calls import Call
 from cmbagent_otel.scope import Node, Scope
 
@@ -25,10 +22,8 @@ class Turn(NamedTuple):
 
     agent: Any
     name: str
-    span_context: SpanContext
-    context: Context
-    """In which what the turn caused later begins."""
-    scope: Scope
+    node: Node
+    """What the turn causes later begins in its context."""
 
 
 class Chat:
@@ -110,8 +105,8 @@ def chat_of(scope: Scope | None) -> Chat | None:
 
 def chat_within(scope: Scope | None) -> Chat | None:
     """The chat that turns and messages which begin here are part of; None where nothing of ours is around."""
-    found = call_of(scope)
-    if found is None:
+    found = scope.extra if scope is not None else None
+    if not isinstance(found, ChatCall):
         return None
     if isinstance(found, Conversation) and found.chat is not None:
         return found.chat
@@ -122,5 +117,7 @@ def chat_within(scope: Scope | None) -> Chat | None:
 
 def is_own_super(scope: Scope | None, kind: str, instance: Any) -> bool:
     """Whether the call comes from an override of the same method, already traced, by its ``super()``."""
+    if scope is None or scope.kind != kind:
+        return False
     found = call_of(scope)
-    return found is not None and scope is not None and scope.kind == kind and found.instance is instance
+    return found is not None and found.instance is instance

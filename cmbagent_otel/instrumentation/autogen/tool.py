@@ -110,7 +110,7 @@ class ExecutorCall(Call):
     def returned(self, result: Any) -> None:
         """The executor's message."""
         if self.held is not None and result is not None:
-            messages_of.record(self.held[0].span, self.instance, self.sender, result)
+            messages_of.record(self.held[0].span, name_of(self.instance), "assistant", self.sender, result)
             self.chat.speaker = self.instance
 
     def close(self, error: BaseException | None) -> None:
@@ -150,8 +150,8 @@ def begin_tool(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         attributes[semconv.TOOL_CALL_ID] = content.clean(str(call_id))[:_LONGEST_NAME]
     if asker is not None:
         attributes[semconv.TOOL_CALLER] = attributes[semconv.AGENT_NAME] = asker.name
-        context = trace.set_span_in_context(trace.get_current_span(asker.context), context)
-        scope = asker.scope
+        context = trace.set_span_in_context(asker.node.span, context)
+        scope = asker.node.scope
     node = scopes.start(
         f"{Operation.EXECUTE_TOOL} {name}", NodeType.TOOL, NodeKind.TOOL, attributes, context=context, scope=scope
     )

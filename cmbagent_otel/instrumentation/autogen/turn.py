@@ -10,7 +10,7 @@ from cmbagent_otel import scope as scopes
 from cmbagent_otel.instrumentation.autogen import message as messages_of
 from cmbagent_otel.instrumentation.autogen.chat import open_chat
 from cmbagent_otel.instrumentation.autogen.handoff import state_handoff
-from cmbagent_otel.instrumentation.autogen.kinds import EXECUTOR, MANAGER, USER, kind_of, name_of
+from cmbagent_otel.instrumentation.autogen.kinds import EXECUTOR, MANAGER, USER, known
 from cmbagent_otel.instrumentation.autogen.neighbours import AGENT, has_recorded
 from cmbagent_otel.instrumentation.autogen.state import Chat, ChatCall, Turn, chat_within, is_own_super
 from cmbagent_otel.instrumentation.autogen.tool import ExecutorCall
@@ -22,30 +22,40 @@ from cmbagent_otel.semconv import NodeKind, NodeType, Operation
 class TurnCall(ChatCall):
     """An agent answers."""
 
-    __slots__ = ("came_to_nothing", "chat_of_turn", "has_parent", "name", "sender")
+    __slots__ = ("came_to_nothing", "has_parent", "name", "role", "sender")
 
-    def __init__(self, node: Node, agent: Any, name: str, chat: Chat, sender: Any, *, has_parent: bool) -> None:
-        super().__init__(node, agent, chat)
+    chat: Chat
+
+    def __init__(  # noqa: PLR0917 - called once a turn, and names of arguments are paid for
+        self,
+        node: Node,
+        agent: Any,
+        name: str,
+        role: str,
+        chat: Chat,
+        sender: Any,
+        has_parent: bool,  # noqa: FBT001
+    ) -> None:
+        ChatCall.__init__(self, node, agent, chat)
         self.name = name
+        self.role = role
         self.came_to_nothing = False
         self.has_parent = has_parent
-        self.chat_of_turn = chat
         self.sender = sender
 
     def returned(self, result: Any) -> None:
         """The turn's message, the tools that it asks for, and who spoke last."""
-        agent, name, chat, node = self.instance, self.name, self.chat_of_turn, self.node
+        agent, name, chat, node = self.instance, self.name, self.chat, self.node
         if result is None:
             self.came_to_nothing = self.has_parent
             return
-        turn = Turn(agent, name, node.span_context, node.context, node.scope)
-        chat.last_turn = turn
+        chat.last_turn = turn = Turn(agent, name, node)
         if isinstance(result, dict):
             asked = [call.get("id") for call in result.get("tool_calls") or ()]
             if asked:
                 chat.asked([call_id for call_id in asked if call_id is not None], turn)
         chat.speaker = agent
-        messages_of.record(node.span, agent, self.sender, result)
+        messages_of.record(node.span, name, self.role, self.sender, result)
         if content.is_recorded():
             messages_of.keep(node.span, semconv.OUTPUT_MESSAGES, [_said(result, name)])
 
@@ -54,7 +64,7 @@ class TurnCall(ChatCall):
         if self.came_to_nothing and error is None and _is_all_ag2(self.instance) and self.node.abandon():
             del self.node
         else:
-            super().close(error)
+            ChatCall.close(self, error)
 
 
 def _is_all_ag2(agent: Any) -> bool:
@@ -70,7 +80,7 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
     if has_recorded(context, AGENT):
         return None
     chat = chat_within(scope)
-    kind = kind_of(agent)
+    name, kind = known(agent)
     sender = args[1] if len(args) > 1 else kwargs.get("sender")
     if kind is MANAGER:
         return None if chat is not None and chat.recipient is agent else open_chat(sender, agent)
@@ -80,11 +90,11 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         chat = Chat()
     if kind is EXECUTOR:
         return ExecutorCall(agent, chat, sender)
-    name = name_of(agent)
+    role = "user" if kind is USER else "assistant"
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: Operation.INVOKE_AGENT,
         semconv.AGENT_NAME: name,
-        semconv.AGENT_ROLE: "user" if kind is USER else "assistant",
+        semconv.AGENT_ROLE: role,
     }
     handoff = state_handoff(chat, agent, attributes)
     node = scopes.start(
@@ -95,21 +105,21 @@ def begin_turn(original: Callable[..., Any], agent: Any, args: tuple[Any, ...], 
         context=context,
         scope=scope,
     )
-    call = TurnCall(node, agent, name, chat, sender, has_parent=scope is not None)
+    call = TurnCall(node, agent, name, role, chat, sender, scope is not None)
     if handoff is not None:
         node.span.add_event(semconv.HANDOFF_EVENT, handoff)
     if content.is_recorded():
         given = args[0] if args else kwargs.get("messages")
-        messages_of.keep(node.span, semconv.INPUT_MESSAGES, _asked(agent, given, sender))
+        messages_of.keep(node.span, semconv.INPUT_MESSAGES, _asked(agent, name, given, sender))
     node.attach()
     return call
 
 
-def _asked(agent: Any, messages: Sequence[Any] | None, sender: Any) -> Sequence[Any]:
+def _asked(agent: Any, name: str, messages: Sequence[Any] | None, sender: Any) -> Sequence[Any]:
     """What the turn answers; groups pass no messages, then it is what the agent has got since it last spoke."""
     if messages is None:
         messages = agent.chat_messages.get(sender) or ()
-    return messages_of.new_part(messages, own_name=name_of(agent), seen=None)
+    return messages_of.new_part(messages, own_name=name, seen=None)
 
 
 def _said(result: Any, name: str) -> Mapping[str, Any]:
