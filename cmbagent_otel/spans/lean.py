@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context, get_current
@@ -61,6 +61,7 @@ def lean(tracer: Tracer) -> Tracer:
 
 def _is_common(tracer: sdk.Tracer) -> bool:
     limits = tracer._span_limits  # noqa: SLF001 - no other way to know them
+    tracer._tracer_config.is_enabled  # noqa: B018, SLF001 - an SDK without it is not known here
     return (
         tracer.sampler is DEFAULT_ON
         and limits.max_span_attribute_length is None
@@ -201,13 +202,15 @@ class LeanSpan(sdk.Span):
     def end(self, end_time: int | None = None) -> None:
         """End it; processors get the span itself, which nobody can change any more."""
         with self._lock:
-            ended = self._end_time is not None
-            if not ended:
-                self._end_time = end_time if end_time is not None else time.time_ns()
-        if ended:
+            if self._end_time is None:
+                self._end_time = time.time_ns() if end_time is None else end_time
+                tracer: LeanTracer | None = self._tracer
+            else:
+                tracer = None
+        if tracer is not None:
+            tracer.ended(self)
+        else:
             super().end()  # warns of it
-            return
-        self._tracer.ended(self)
 
 
 def _is_plain(attributes: Mapping[str, Any]) -> bool:
@@ -279,10 +282,10 @@ class LeanTracer(Tracer):
         if not of_sdk._tracer_config.is_enabled:  # noqa: SLF001
             return of_sdk.start_span(name, context, kind, attributes, links, start_time)
         within = (context if context is not None else get_current()).get(_SPAN_KEY)
-        parent: SpanContext | None
+        parent: Any
         if type(within) is LeanSpan:
             parent = within._context  # noqa: SLF001 - of our own class
-            trace_id, _, _, flags, state, _ = cast("tuple[int, int, bool, TraceFlags, TraceState, bool]", parent)
+            trace_id, _, _, flags, state, _ = parent
         else:
             parent = within.get_span_context() if isinstance(within, Span) else INVALID_SPAN_CONTEXT
             trace_id, flags, state = parent.trace_id, _SAMPLED, parent.trace_state

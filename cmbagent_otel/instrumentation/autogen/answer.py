@@ -46,20 +46,18 @@ _DETAILS = (
 _WITH_DETAILS = frozenset(group for group, _, _ in _DETAILS)
 
 
-def billed_details(answer: Any) -> dict[str, Any]:
-    """What of the tokens came from the vendor's cache, and what was reasoning, as attributes."""
-    found: dict[str, Any] = {}
+def add_details(answer: Any, attributes: dict[str, Any]) -> None:
+    """Add what of the billed tokens came from the vendor's cache, and what was reasoning."""
     usage = _get(answer, "usage")
     # What an OpenAI model lacks it looks for in Python, at length.
     fields = usage if isinstance(usage, dict) else getattr(usage, "__dict__", None)
     if not fields or _WITH_DETAILS.isdisjoint(fields):
-        return found
+        return
     for group, name, key in _DETAILS:
         details = fields.get(group)
         tokens = None if details is None else _get(details, name)
         if tokens and isinstance(tokens, int):
-            found[key] = tokens
-    return found
+            attributes[key] = tokens
 
 
 def messages(answer: Any) -> list[Any]:

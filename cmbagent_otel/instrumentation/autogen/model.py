@@ -74,7 +74,8 @@ class ModelCall(ChatCall):
             attributes[semconv.REQUEST_MODEL] = str(entry.get("model") or "unknown")
             attributes[semconv.PROVIDER_NAME] = _provider({}, entry)
         if self.billed:
-            attributes |= self._tokens() | answer.billed_details(result)
+            attributes |= self._tokens()
+            answer.add_details(result, attributes)
         elif self.cached:
             attributes[semconv.LLM_CACHED] = True
         span.set_attributes(attributes)
