@@ -18,13 +18,14 @@ import argparse
 import gc
 import logging
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from autogen import ConversableAgent, OpenAIWrapper
@@ -272,6 +273,49 @@ def measure(turns: int, rounds: int, chats: int, folder: Path) -> dict[str, tupl
     return figures
 
 
+def bytecodes(turns: int, folder: Path) -> dict[str, float]:
+    """How many bytecodes each arm adds, a span: no time, so a machine that is busy besides does not change it."""
+    dag = TracerProvider(shutdown_on_exit=False, id_generator=SystemRandomIdGenerator())
+    dag.add_span_processor(DagSpanProcessor(load(database_url=f"sqlite:///{folder / 'counted.db'}", spool_dir=folder)))
+    pair = agents()
+    spans = recorded_spans(turns)
+    untraced = _counted(ExitStack, pair, turns)
+    bare, own = batched(), batched()
+    counted = {
+        "bare": _counted(lambda: bare_spans(bare, spans), pair, turns),
+        "ours": _counted(lambda: hooks(dag), pair, turns),
+        "ours, content on": _counted(lambda: hooks(dag, recorded=True), pair, turns),
+        "AG2's own tracing": _counted(lambda: own_tracing(pair, own), pair, turns),
+    }
+    for provider in (dag, bare, own):
+        provider.shutdown()
+    return {name: (total - untraced) / len(spans) for name, total in counted.items()}
+
+
+def _counted(around: Callable[[], Any], pair: tuple[ConversableAgent, ConversableAgent], turns: int) -> int:
+    """The bytecodes of this thread in one chat, after one that warms up."""
+    one, two = pair
+    total = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal total
+        if event == "call":
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+        total += event == "opcode"
+        return count
+
+    with around():
+        one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
+        before = sys.gettrace()
+        sys.settrace(count)
+        try:
+            one.initiate_chat(two, message=TEXT, max_turns=turns // 2, silent=True)
+        finally:
+            sys.settrace(before)
+    return total
+
+
 def hand_on_rounds(path: Path, rounds: int) -> None:
     """Measure five times, each with a fifth of the rounds; a ratio is of the medians of one of these."""
     passes: dict[str, list[dict[str, float]]] = {"10 turns a chat": [], "80 turns a chat": []}
@@ -312,6 +356,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         few = measure(10, options.rounds, 40, Path(folder))
         many = measure(80, options.rounds, 5, Path(folder))
+        counted = {turns: bytecodes(turns, Path(folder)) for turns in (10, 80)}
     print(f"{'':<24}{'10 turns a chat':>24}{'80 turns a chat':>24}")
     print(f"{'':<24}{'median      minimum':>24}{'median      minimum':>24}")
     for name in few:
@@ -324,6 +369,10 @@ def main() -> None:
     print(
         "\n(an arm's figures are the microseconds that it adds a span; not sampled, suppressed: of the untraced turn)\n"
     )
+    print("bytecodes that an arm adds a span, which no other work on the machine changes")
+    for name in counted[10]:
+        print(f"  {name:<22}{counted[10][name]:>24.0f}{counted[80][name]:>24.0f}")
+    print()
     for which, index in (("median", 0), ("minimum", 1)):
         f, m = ({name: values[index] for name, values in figures.items()} for figures in (few, many))
         own = "AG2's own tracing"
