@@ -29,22 +29,24 @@ class Live:
     def __init__(self, heartbeat_interval: float) -> None:
         self._interval = heartbeat_interval
         self._begun: dict[int, Span] = {}
-        """Under way, and not announced; in the order in which they began."""
+        """Under way, and not announced, in the order in which they began; by the identity of their span context, which
+        the copy has, too, that the SDK makes of a span of its own when it ends."""
         self._roots: dict[int, Span] = {}
         self._next_heartbeat = 0.0
 
     def begun(self, span: Span, parent_context: Context | None = None) -> None:
         """Note that ``span`` has begun."""
-        self._begun[id(span)] = span
-        if type(span) is not LeanSpan:  # that is one of ours
+        # The properties of the same names would be calls, for each span.
+        key, parent = id(span._context), span._parent  # noqa: SLF001
+        self._begun[key] = span
+        if type(span) is not LeanSpan:  # those are ours, and inner to none
             mark_inner(span, parent_context)
-        parent = span._parent  # noqa: SLF001 - the property would be called for each span
         if parent is None or parent.is_remote:
-            self._roots[id(span)] = span
+            self._roots[key] = span
 
     def ended(self, span: ReadableSpan) -> bool:
         """Let go of a span that has ended; says whether it was announced before."""
-        key = id(span)
+        key = id(span._context)  # noqa: SLF001 - as above
         self._roots.pop(key, None)
         return self._begun.pop(key, None) is None
 
