@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from cmbagent_otel import resumption
-from tests.cmbagent import scripts, stage
+from cmbagent_otel.instrumentation import health
+from tests.cmbagent import reenactment, scripts, stage
 from tests.cmbagent.stage import Play, Played, Replies
+from tests.scenarios.stage import Recorder
 
 
 @pytest.fixture
@@ -41,3 +43,13 @@ def kept_runs(tmp_path: Path) -> Iterator[Path]:
     resumption.configure(folder)
     yield folder
     resumption.configure(None)
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """What is recorded of the re-enactment of CMBAgent's fork."""
+    recorder = Recorder()
+    with reenactment.imported(), stage.installed(recorder):
+        yield recorder
+        assert health.health().faults == {}
+        assert recorder.left_open == []

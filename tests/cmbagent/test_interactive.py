@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import cmbagent_otel as otel
 from cmbagent_otel import content, semconv
-from cmbagent_otel.instrumentation import health
 from cmbagent_otel.scope import id_of
 from tests.cmbagent import reenactment
 from tests.cmbagent.reenactment import CMBAgent, PhaseExecutionManager, new_context, new_phase, turn
-from tests.cmbagent.stage import facts, installed, steps
+from tests.cmbagent.stage import facts, steps
 from tests.scenarios.stage import Recorder
 from tests.scenarios.trace import Trace, attribute, lines
 
 both_states = pytest.mark.parametrize("announced", [True, False], ids=["earlier", "later"])
 """The fork's earlier state tells its manager of a redo, its later one does not."""
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    with reenactment.imported(), installed(recorder):
-        yield recorder
-        assert health.health().faults == {}
-        assert recorder.left_open == []
 
 
 RAN, FAILED = "ran", "failed"

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from autogen import ConversableAgent
 
 import cmbagent_otel as otel
 from cmbagent_otel import content, semconv
-from cmbagent_otel.instrumentation import health
 from cmbagent_otel.instrumentation.autogen import AutogenInstrumentor
 from cmbagent_otel.scope import id_of
 from cmbagent_otel.semconv import NodeKind, NodeType
@@ -23,15 +21,6 @@ from tests.cmbagent.reenactment import CMBAgent, PhaseExecutionManager, Workflow
 from tests.cmbagent.stage import facts, installed, steps
 from tests.scenarios.stage import Recorder
 from tests.scenarios.trace import Trace, attribute, lines
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    recorder = Recorder()
-    with reenactment.imported(), installed(recorder):
-        yield recorder
-        assert health.health().faults == {}
-        assert recorder.left_open == []
 
 
 def chat_of(*agents: str) -> CMBAgent:

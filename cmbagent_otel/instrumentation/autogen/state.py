@@ -105,8 +105,8 @@ def chat_of(scope: Scope | None) -> Chat | None:
 
 def chat_within(scope: Scope | None) -> Chat | None:
     """The chat that turns and messages which begin here are part of; None where nothing of ours is around."""
-    found = scope.extra if scope is not None else None
-    if not isinstance(found, ChatCall):
+    found = call_of(scope)
+    if found is None:
         return None
     if isinstance(found, Conversation) and found.chat is not None:
         return found.chat
